@@ -35,3 +35,8 @@ const (
 	Internal Origin = "INTERNAL" // published here, or from a source flagged internal
 	External Origin = "EXTERNAL" // from a public remote
 )
+
+// Definition says which versions of which packages something is about (P10).
+type Definition struct {
+	Text string `json:"text"`
+}
