@@ -114,7 +114,7 @@ type Params struct {
 	MinSeverity Severity           `json:"minSeverity,omitempty"` // VULNERABILITY: from this one upward
 	MinAge      time.Duration      `json:"minAge,omitempty"`      // MINIMUM_AGE: up to 90 days
 	Definitions []coord.Definition `json:"definitions,omitempty"` // BLOCK: what is blocked; MINIMUM_AGE: what is exempt
-	License     *license.Policy      `json:"license,omitempty"`     // LICENSE: nil means that everything is allowed
+	License     *license.Policy    `json:"license,omitempty"`     // LICENSE: nil means that everything is allowed
 	MaxFeedAge  time.Duration      `json:"maxFeedAge,omitempty"`  // VULNERABILITY, MALWARE: older snapshots are unknown; 0 = any age
 }
 
