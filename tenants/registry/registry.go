@@ -49,6 +49,9 @@ type Service struct {
 	// BeforeUnlink runs in the transaction that removes an edge, before it is
 	// gone: inherited holds that came through it are written down (R9).
 	BeforeUnlink func(ctx context.Context, tx *db.Tx, registry, source uuid.UUID) error
+	// AfterLink runs in the transaction that added an edge: holds that reach
+	// the registry through it are written down.
+	AfterLink func(ctx context.Context, tx *db.Tx, registry uuid.UUID) error
 }
 
 // CreateInput describes a new registry.

@@ -44,6 +44,11 @@ func (s *Service) AddUpstream(ctx context.Context, in UpstreamInput) (*ent.Upstr
 		if made, err = s.addUpstream(ctx, tx, in); err != nil {
 			return err
 		}
+		if s.AfterLink != nil {
+			if err := s.AfterLink(ctx, tx, in.Registry); err != nil {
+				return err
+			}
+		}
 		return s.changed(ctx, tx)
 	})
 	return made, err
