@@ -368,7 +368,7 @@ func TestStop_EndedContextStopsAtOnce(t *testing.T) {
 }
 
 func TestStart_ParentThatTheServerCannotEnter(t *testing.T) {
-		if os.Geteuid() != 0 {
+	if os.Geteuid() != 0 {
 		t.Skip("only root runs the server as somebody else")
 	}
 	cfg := config(t)
