@@ -33,6 +33,7 @@ type HeldFile struct {
 	SHA256 string
 	SHA512 string
 	SHA1   string
+	MD5    string
 	Size   int64
 }
 
@@ -109,7 +110,7 @@ func fillReleases(ctx context.Context, tx *db.Tx, releases map[uuid.UUID]*Releas
 	if err := rows.Err(); err != nil {
 		return err
 	}
-	rows, err = tx.Query(ctx, `SELECT f.version_id, f.name, f.sha256, b.sha512, b.sha1, f.size FROM version_files f
+	rows, err = tx.Query(ctx, `SELECT f.version_id, f.name, f.sha256, b.sha512, b.sha1, b.md5, f.size FROM version_files f
 		JOIN blobs b ON b.sha256 = f.sha256 WHERE f.version_id = ANY ($1) ORDER BY f.version_id, f.position, f.name`, ids)
 	if err != nil {
 		return fmt.Errorf("catalog: files: %w", err)
@@ -118,7 +119,7 @@ func fillReleases(ctx context.Context, tx *db.Tx, releases map[uuid.UUID]*Releas
 	for rows.Next() {
 		var id uuid.UUID
 		var f HeldFile
-		if err := rows.Scan(&id, &f.Name, &f.SHA256, &f.SHA512, &f.SHA1, &f.Size); err != nil {
+		if err := rows.Scan(&id, &f.Name, &f.SHA256, &f.SHA512, &f.SHA1, &f.MD5, &f.Size); err != nil {
 			return err
 		}
 		releases[id].Files = append(releases[id].Files, f)

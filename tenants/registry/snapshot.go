@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"sluice.dev/sluice/ent"
-	entregistry "sluice.dev/sluice/ent/registry"
 	entrule "sluice.dev/sluice/ent/policyrule"
+	entregistry "sluice.dev/sluice/ent/registry"
 	entupstream "sluice.dev/sluice/ent/upstream"
 
 	"sluice.dev/sluice/ent/db"
