@@ -330,3 +330,15 @@ func patterns(e coord.Ecosystem, texts []string) ([]coord.Pattern, error) {
 	}
 	return out, nil
 }
+
+// WithRules returns the ids of an ecosystem's registries that have rules of
+// their own.
+func (s *Snapshot) WithRules(e coord.Ecosystem) []uuid.UUID {
+	ids := []uuid.UUID{}
+	for id, n := range s.byID {
+		if n.Ecosystem == e && len(n.Rules) > 0 {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
