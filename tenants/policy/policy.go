@@ -71,7 +71,10 @@ const (
 	Fail OnViolation = "FAIL" // stays listed, so that the install fails loudly
 )
 
-// Unknown tells what a rule does with a fact that is not known (P3).
+// Unknown tells what a rule does with a fact that is not known (P3). The empty
+// value is the default of the kind: WARN without an advisory feed, DENY without
+// a publish time. (A licence policy has severities of its own for what is unknown
+// or missing.)
 type Unknown string
 
 // The choices.
@@ -85,8 +88,10 @@ const (
 // Severity of an advisory or a licence violation, ordered.
 type Severity int
 
-// The severities, as CVSS v3 names them; SeverityUnknown sorts lowest and is
-// treated as the rule's Unknown says.
+// The severities, as CVSS v3 names them; SeverityUnknown sorts lowest. A match
+// without a severity counts by its CVSS score, and as MEDIUM when it has none
+// either: too little to be withheld by a rule that starts at HIGH, too much to
+// be passed over by one that starts at LOW. See [Match.Effective].
 const (
 	SeverityUnknown Severity = iota
 	SeverityLow
@@ -109,9 +114,9 @@ type Rule struct {
 }
 
 // Params are the settings of a rule; only those of its kind are read. The JSON
-// form is what the database and the API hold.
+// form is what the database and the API hold; see [Params.MarshalJSON].
 type Params struct {
-	MinSeverity Severity           `json:"minSeverity,omitempty"` // VULNERABILITY: from this one upward
+	MinSeverity Severity           `json:"minSeverity,omitempty"` // VULNERABILITY, LICENSE: from this one upward; UNKNOWN = all
 	MinAge      time.Duration      `json:"minAge,omitempty"`      // MINIMUM_AGE: up to 90 days
 	Definitions []coord.Definition `json:"definitions,omitempty"` // BLOCK: what is blocked; MINIMUM_AGE: what is exempt
 	License     *license.Policy    `json:"license,omitempty"`     // LICENSE: nil means that everything is allowed
@@ -124,7 +129,7 @@ type Hop struct {
 	RegistryName string
 	Holds        bool // whether this registry holds the version (P5)
 	Rules        []Rule
-	Acknowledged []string // finding ids that a released POLICY hold acknowledged here (Q4)
+	Acknowledged []string // evidence that a released POLICY hold acknowledged here (Q4): it does not count again
 }
 
 // Decision is the answer for one version: a value, never an error.
@@ -133,7 +138,7 @@ type Decision struct {
 	Decisive   *Verdict  // first, in flow and rule order, with the strictest effect; nil when Effect is Allow
 	Verdicts   []Verdict // everything that was not a plain allow, dry-run included, in order
 	ValidUntil time.Time // next instant at which time alone may change the decision; zero = never
-	Listed     bool      // whether lists show it: allowed, or withheld with OnViolation Fail
+	Listed     bool      // whether lists show it: allowed, or withheld and every verdict that withholds says Fail
 }
 
 // Withheld reports whether the version must not be revealed or delivered.
@@ -162,6 +167,7 @@ type Facts struct {
 	Origin     coord.Origin
 	FromRemote bool      // reached the organization from a remote (minimum age looks at these only)
 	Published  time.Time // zero = unknown
+	AgeExempt  bool      // the one fix that minimum age lets through (P9); the caller works it out
 	Advisories AdvisoryFacts
 	License    LicenseFact
 }
@@ -186,7 +192,8 @@ type Match struct {
 // LicenseState tells whether a licence is known.
 type LicenseState string
 
-// The states. NotCollected never hides a version from a list (P3).
+// The states. NotCollected never hides a version from a list (P3); the empty
+// state means the same.
 const (
 	LicenseDeclared     LicenseState = "DECLARED"
 	LicenseMissing      LicenseState = "MISSING"
