@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"sluice.dev/sluice/protocol"
+	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/gate"
 )
 
@@ -37,55 +39,63 @@ func (w *writer) restrictions() {
 	w.open('{')
 	for _, e := range out {
 		w.versionKey(e.Version)
-		w.manifest(e.Listed, reason(e))
+		w.manifest(e.Listed, reason(w.v, e))
 	}
 	w.shut('}')
 	w.shut('}')
 }
 
 // reason says in one ASCII line why an entry is withheld, and by whom.
-func reason(e *gate.Entry) string {
+func reason(v *gate.View, e *gate.Entry) string {
 	d := e.Decision.Decisive
 	if d == nil {
 		return "withheld by policy"
 	}
-	s := "withheld by " + plain(d.RegistryName, 80) + ": " + plain(d.Reason, maxReason)
-	if !d.Until.IsZero() {
-		s += ", until " + stamp(d.Until)
-	}
-	return s
+	because := protocol.Because(coord.Version{Package: v.Package, Version: e.Version}, e.Decision)
+	return "withheld by " + protocol.ASCII(d.RegistryName, 80) + ": " + protocol.ASCII(because, maxReason)
 }
 
 // message summarises what is withheld, newest first: npm shows the same text
-// whichever version was asked for.
+// whichever version was asked for. Versions that one rule withholds share the
+// reason of the newest of them.
 func message(v *gate.View, withheld []*gate.Entry, at Place) string {
-	var order []string
-	groups := map[string][]string{}
+	type group struct {
+		reason   string
+		versions []string
+	}
+	var order []*group
+	groups := map[string]*group{}
 	for i := len(withheld) - 1; i >= 0; i-- {
-		r := reason(withheld[i])
-		if groups[r] == nil {
-			order = append(order, r)
+		e, rule := withheld[i], ""
+		if d := e.Decision.Decisive; d != nil {
+			rule = d.RegistryName + "\x00" + string(d.Kind) + "\x00" + d.RuleName
 		}
-		groups[r] = append(groups[r], withheld[i].Version)
+		g := groups[rule]
+		if g == nil {
+			g = &group{reason: reason(v, e)}
+			groups[rule], order = g, append(order, g)
+		}
+		g.versions = append(g.versions, e.Version)
 	}
 	end := ""
 	if latest := v.Tags["latest"]; latest != "" {
 		end += "; install " + latest + " instead"
 	}
 	if v.DecisionID != "" {
-		end += "; details and waivers: " + plain(at.Org, 200) + (&gate.Refusal{DecisionID: v.DecisionID}).Path()
+		end += "; details and waivers: " + at.Org + (&gate.Refusal{DecisionID: v.DecisionID}).Path()
 	}
 	var b strings.Builder
-	for i, r := range order {
-		part := some(groups[r]) + " " + r
-		if i == maxReasonKinds || b.Len()+len(part)+len(end) > maxMessage {
+	for i, g := range order {
+		part := some(g.versions) + " " + g.reason
+		full := i == maxReasonKinds || b.Len()+len(part)+len(end) > maxMessage
+		if full {
 			part = "and more"
 		}
 		if i > 0 {
 			b.WriteString("; ")
 		}
 		b.WriteString(part)
-		if part == "and more" {
+		if full {
 			break
 		}
 	}
@@ -95,30 +105,10 @@ func message(v *gate.View, withheld []*gate.Entry, at Place) string {
 // some names the first few of many versions.
 func some(versions []string) string {
 	for i, v := range versions[:min(len(versions), maxNamed)] {
-		versions[i] = plain(v, 40)
+		versions[i] = protocol.ASCII(v, 40)
 	}
 	if extra := len(versions) - maxNamed; extra > 0 {
 		return fmt.Sprintf("%s and %d more", strings.Join(versions[:maxNamed], ", "), extra)
 	}
 	return strings.Join(versions, ", ")
-}
-
-// plain makes one line of printable ASCII, at most max bytes long: reasons quote
-// texts that publishers wrote, and this goes to terminals.
-func plain(s string, max int) string {
-	var b strings.Builder
-	for _, r := range s {
-		if b.Len() >= max-3 {
-			return b.String() + "..."
-		}
-		switch {
-		case r == '\n' || r == '\t' || r == '\r':
-			b.WriteByte(' ')
-		case r < ' ' || r > '~':
-			b.WriteByte('?')
-		default:
-			b.WriteByte(byte(r))
-		}
-	}
-	return b.String()
 }
