@@ -1,19 +1,9 @@
 // Package coord is the identity of things: ecosystems, package names, versions
 // and their order, ranges, name patterns and purls. It is pure and a leaf.
 //
-// Names are compared only after normalization (law O7).
+// Names are compared only after normalization (law O7). Bad input is answered
+// with a [*SyntaxError], whose text may be shown to the person who typed it.
 package coord
-
-// Ecosystem is one of the four package ecosystems, spelled as in the GraphQL API.
-type Ecosystem string
-
-// The ecosystems.
-const (
-	NPM   Ecosystem = "NPM"
-	PyPI  Ecosystem = "PYPI"
-	Maven Ecosystem = "MAVEN"
-	NuGet Ecosystem = "NUGET"
-)
 
 // Package is a name in an ecosystem, normalized.
 type Package struct {
@@ -27,6 +17,14 @@ type Version struct {
 	Version string
 }
 
+// String returns "name version", as reasons and logs show it.
+func (v Version) String() string {
+	if v.Version == "" {
+		return v.Name
+	}
+	return v.Name + " " + v.Version
+}
+
 // Origin tells whose a version is (law O1).
 type Origin string
 
@@ -35,8 +33,3 @@ const (
 	Internal Origin = "INTERNAL" // published here, or from a source flagged internal
 	External Origin = "EXTERNAL" // from a public remote
 )
-
-// Definition says which versions of which packages something is about (P10).
-type Definition struct {
-	Text string `json:"text"`
-}
