@@ -14,7 +14,7 @@ func TestO7_NormalizeVersion(t *testing.T) {
 		{NPM, "1.2.3", "1.2.3"}, {NPM, "v1.2.3", "1.2.3"}, {NPM, "=v1.2.3", "1.2.3"}, {NPM, "1.2.3+build.007", "1.2.3"},
 		{NPM, "1.2.3-Beta.1.x-y", "1.2.3-Beta.1.x-y"}, {NPM, "9007199254740991.0.0", "9007199254740991.0.0"}, {NPM, "1.2.3--", "1.2.3--"},
 		{PyPI, "v1.0.Alpha-1", "1.0a1"}, {PyPI, "1.0-1", "1.0.post1"}, {PyPI, "1.00.0", "1.0.0"}, {PyPI, "1!2.dev", "1!2.dev0"},
-		{PyPI, "1.0+Ubuntu_01", "1.0+ubuntu.1"}, {PyPI, "2024.01.02", "2024.1.2"}, {PyPI, "1.0.PREVIEW3.rev4.dev5", "1.0rc3.post4.dev5"},
+		{PyPI, "1.0+Ubuntu_01", "1.0+ubuntu.1"}, {PyPI, "2024.01.02", "2024.1.2"}, {PyPI, "1.0rc.", "1.0rc0"}, {PyPI, "1a.post-", "1a0.post0"}, {PyPI, "1.0.PREVIEW3.rev4.dev5", "1.0rc3.post4.dev5"},
 		{Maven, "1.0-SNAPSHOT", "1.0-SNAPSHOT"}, {Maven, "1.00", "1.00"}, {Maven, "2.0.0+x", "2.0.0+x"},
 		{NuGet, "1.0", "1.0.0"}, {NuGet, "01.02.03.0", "1.2.3"}, {NuGet, "1.2.3.4", "1.2.3.4"}, {NuGet, "1.0.0-BETA.1+meta", "1.0.0-beta.1"}, {NuGet, "1", "1.0.0"},
 	}

@@ -279,8 +279,8 @@ func (g *Gate) decode(pkg coord.Package, sha256 string, read func() ([]byte, err
 	if err != nil {
 		return nil, err
 	}
-	for _, s := range l.Skipped {
-		slog.Warn("a version in a remote's document cannot be read and is left out", "package", pkg.Name, "version", s)
+	if len(l.Skipped) > 0 {
+		slog.Debug("versions in a remote's document cannot be read and are left out", "package", pkg.Name, "versions", l.Skipped)
 	}
 	g.listings.Set(key, l)
 	return l, nil

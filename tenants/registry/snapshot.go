@@ -306,7 +306,7 @@ func (s *Snapshots) open(known map[uuid.UUID]*Remote, r *ent.Remote) (*Remote, e
 		return have, nil
 	}
 	out := &Remote{ID: r.ID, Name: r.Name, BaseURL: r.BaseURL, Internal: r.Internal, FileHosts: r.FileHosts}
-	if r.Credential != nil {
+	if r.Credential != nil && len(*r.Credential) > 0 {
 		plain, err := s.seal.Open(*r.Credential)
 		if err != nil {
 			return nil, fmt.Errorf("remote %q: %w", r.Name, err)
