@@ -37,7 +37,7 @@ func (c *clock) add(d time.Duration) {
 
 // bench is a database with two organizations and the service.
 type bench struct {
-	*testing.T
+	testing.TB
 	db           *db.DB
 	clock        *clock
 	svc          *access.Service
@@ -49,12 +49,17 @@ type bench struct {
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	t.Parallel()
+	return newBenchTB(t)
+}
+
+func newBenchTB(t testing.TB) *bench {
+	t.Helper()
 	url := dbtest.URL(t)
 	d, err := db.Open(t.Context(), url, 8)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{T: t, db: d, url: url, clock: &clock{at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}}
+	b := &bench{TB: t, db: d, url: url, clock: &clock{at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}}
 	b.svc = access.New(d, audit.New(b.clock.now), b.clock.now) // subscribes, so before the feed runs
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
