@@ -71,7 +71,10 @@ const (
 	Fail OnViolation = "FAIL" // stays listed, so that the install fails loudly
 )
 
-// Unknown tells what a rule does with a fact that is not known (P3).
+// Unknown tells what a rule does with a fact that is not known (P3). The empty
+// value is the default of the kind: WARN without an advisory feed, DENY without
+// a publish time. (A licence policy has severities of its own for what is unknown
+// or missing.)
 type Unknown string
 
 // The choices.
@@ -85,8 +88,10 @@ const (
 // Severity of an advisory or a licence violation, ordered.
 type Severity int
 
-// The severities, as CVSS v3 names them; SeverityUnknown sorts lowest and is
-// treated as the rule's Unknown says.
+// The severities, as CVSS v3 names them; SeverityUnknown sorts lowest. A match
+// without a severity counts by its CVSS score, and as MEDIUM when it has none
+// either: too little to be withheld by a rule that starts at HIGH, too much to
+// be passed over by one that starts at LOW. See [Match.Effective].
 const (
 	SeverityUnknown Severity = iota
 	SeverityLow
@@ -106,16 +111,20 @@ type Rule struct {
 	OnViolation OnViolation
 	Unknown     Unknown
 	Params      Params
+	AutoRelease bool // whether a hold of this rule ends by itself when its cause has gone (Q5)
 }
 
 // Params are the settings of a rule; only those of its kind are read. The JSON
-// form is what the database and the API hold.
+// form is what the database and the API hold; see [Params.MarshalJSON].
 type Params struct {
-	MinSeverity Severity           `json:"minSeverity,omitempty"` // VULNERABILITY: from this one upward
+	MinSeverity Severity           `json:"minSeverity,omitempty"` // VULNERABILITY, LICENSE: from this one upward; UNKNOWN = all
 	MinAge      time.Duration      `json:"minAge,omitempty"`      // MINIMUM_AGE: up to 90 days
 	Definitions []coord.Definition `json:"definitions,omitempty"` // BLOCK: what is blocked; MINIMUM_AGE: what is exempt
 	License     *license.Policy    `json:"license,omitempty"`     // LICENSE: nil means that everything is allowed
-	MaxFeedAge  time.Duration      `json:"maxFeedAge,omitempty"`  // VULNERABILITY, MALWARE: older snapshots are unknown; 0 = any age
+	// Grace is how long a vulnerability that became known about a version which
+	// the rule's registry holds only warns (P5); nil = 7 days, 0 = act at once.
+	Grace      *time.Duration `json:"grace,omitempty"`
+	MaxFeedAge time.Duration  `json:"maxFeedAge,omitempty"` // VULNERABILITY, MALWARE: older snapshots are unknown; 0 = any age
 }
 
 // Hop is one registry on the path of a version with its rules, in order.
@@ -124,7 +133,7 @@ type Hop struct {
 	RegistryName string
 	Holds        bool // whether this registry holds the version (P5)
 	Rules        []Rule
-	Acknowledged []string // finding ids that a released POLICY hold acknowledged here (Q4)
+	Acknowledged []string // evidence that a released POLICY hold acknowledged here (Q4): it does not count again
 }
 
 // Decision is the answer for one version: a value, never an error.
@@ -133,7 +142,7 @@ type Decision struct {
 	Decisive   *Verdict  // first, in flow and rule order, with the strictest effect; nil when Effect is Allow
 	Verdicts   []Verdict // everything that was not a plain allow, dry-run included, in order
 	ValidUntil time.Time // next instant at which time alone may change the decision; zero = never
-	Listed     bool      // whether lists show it: allowed, or withheld with OnViolation Fail
+	Listed     bool      // whether lists show it: allowed, or withheld and every verdict that withholds says Fail
 }
 
 // Withheld reports whether the version must not be revealed or delivered.
@@ -162,6 +171,7 @@ type Facts struct {
 	Origin     coord.Origin
 	FromRemote bool      // reached the organization from a remote (minimum age looks at these only)
 	Published  time.Time // zero = unknown
+	AgeExempt  bool      // the one fix that minimum age lets through (P9); the caller works it out
 	Advisories AdvisoryFacts
 	License    LicenseFact
 }
@@ -180,13 +190,15 @@ type Match struct {
 	Severity Severity
 	CVSS     float64 // 0 = none given
 	Malware  bool
-	FixedIn  []string // fixed versions that the advisory names for this package, ascending
+	FixedIn  []string  // fixed versions that the advisory names for this package, ascending
+	Since    time.Time // when the organization's finding was opened; zero = not yet, which counts as now
 }
 
 // LicenseState tells whether a licence is known.
 type LicenseState string
 
-// The states. NotCollected never hides a version from a list (P3).
+// The states. NotCollected never hides a version from a list (P3); the empty
+// state means the same.
 const (
 	LicenseDeclared     LicenseState = "DECLARED"
 	LicenseMissing      LicenseState = "MISSING"

@@ -1,0 +1,61 @@
+package access
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"sluice.dev/sluice/tenants/errs"
+	"sluice.dev/sluice/tenants/scope"
+)
+
+// Authenticate returns the subject of a token's secret in the context's
+// organization. A token of another organization, an expired, a revoked and an
+// invented one are the same Unauthenticated error (T3). It notes the use.
+func (s *Service) Authenticate(ctx context.Context, secret string) (Subject, error) {
+	org, err := scope.Org(ctx)
+	if err != nil {
+		return Subject{}, err
+	}
+	if !LooksLikeToken(secret) {
+		return Subject{}, errs.New(errs.Unauthenticated, "access.Authenticate", "what was sent is not a whole Sluice token; one starts with %q and has %d characters", secretPrefix, secretLength)
+	}
+	k := key{hash: hashOf(secret)}
+	id := unknownToken{org, k.hash}
+	if _, ok := s.unknown.GetIfPresent(id); ok {
+		return Subject{}, invalidToken()
+	}
+	c, err := s.credential(ctx, org, k)
+	if err != nil {
+		return Subject{}, errs.Wrap(err, errs.Unavailable, "access.Authenticate", "the token cannot be checked now; try again")
+	}
+	if c == nil {
+		s.unknown.Set(id, struct{}{})
+		return Subject{}, invalidToken()
+	}
+	s.used.note(c, org, s.now())
+	return c.asSubject(), nil
+}
+
+func invalidToken() error {
+	return errs.New(errs.Unauthenticated, "access.Authenticate", "the token is not valid here: there is no such token, or it has expired or was revoked")
+}
+
+// MemberSubject returns the subject of a member who is logged in. A member that
+// does not exist or was deactivated is Unauthenticated.
+func (s *Service) MemberSubject(ctx context.Context, id uuid.UUID) (Subject, error) {
+	org, err := scope.Org(ctx)
+	if err != nil {
+		return Subject{}, err
+	}
+	var c *credential
+	if id != uuid.Nil {
+		if c, err = s.credential(ctx, org, key{member: id}); err != nil {
+			return Subject{}, err
+		}
+	}
+	if c == nil {
+		return Subject{}, errs.New(errs.Unauthenticated, "access.MemberSubject", "the member does not exist or was deactivated; log in again")
+	}
+	return c.asSubject(), nil
+}

@@ -1,0 +1,201 @@
+package access
+
+import (
+	"context"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"sluice.dev/sluice/ent"
+	"sluice.dev/sluice/ent/db"
+	"sluice.dev/sluice/ent/member"
+	"sluice.dev/sluice/ent/token"
+	"sluice.dev/sluice/tenants/scope"
+)
+
+// key finds a credential: a token by the hash of its secret, or the session of
+// a member.
+type key struct {
+	hash   [32]byte
+	member uuid.UUID
+}
+
+// credential is a live token or session, with what it may do compiled (A2).
+type credential struct {
+	st      *state
+	subject Subject // without live
+	who     Principal
+	owner   rights
+	expires time.Time // zero is never
+	used    *atomic.Int64
+}
+
+// can asks Casbin within the credential's own scope.
+func (c *credential) can(a Action, registry uuid.UUID) (bool, error) {
+	if !c.covers(a, registry) {
+		return false, nil
+	}
+	return c.st.enforce(c.who, a, registry)
+}
+
+// covers reports whether the credential's scope reaches the action there.
+func (c *credential) covers(a Action, registry uuid.UUID) bool {
+	if !c.subject.Write && !a.Reading() {
+		return false
+	}
+	if len(c.subject.Registries) == 0 {
+		return true
+	}
+	return a.PerRegistry() && c.inScope(registry)
+}
+
+func (c *credential) inScope(registry uuid.UUID) bool {
+	if len(c.subject.Registries) == 0 {
+		return true
+	}
+	_, ok := slices.BinarySearchFunc(c.subject.Registries, registry, compareIDs)
+	return ok
+}
+
+// on is what the credential may do on a registry, or on the organization for
+// uuid.Nil.
+func (c *credential) on(registry uuid.UUID) set {
+	may := c.owner.everywhere
+	if registry != uuid.Nil {
+		may |= c.owner.registries[registry]
+	}
+	if !c.subject.Write {
+		may &= reading
+	}
+	if len(c.subject.Registries) > 0 {
+		if !c.inScope(registry) {
+			return 0
+		}
+		may &= delegable
+	}
+	return may
+}
+
+func (c *credential) where(a Action) (r Reach) {
+	if len(c.subject.Registries) == 0 && c.on(uuid.Nil).has(a) {
+		return Reach{All: true}
+	}
+	if len(c.subject.Registries) > 0 {
+		for _, id := range c.subject.Registries {
+			if c.on(id).has(a) {
+				r.Registries = append(r.Registries, id)
+			}
+		}
+		return r
+	}
+	for id := range c.owner.registries {
+		if c.on(id).has(a) {
+			r.Registries = append(r.Registries, id)
+		}
+	}
+	return r
+}
+
+func (c *credential) expired(now time.Time) bool {
+	return !c.expires.IsZero() && !now.Before(c.expires)
+}
+
+// asSubject returns the subject that callers see.
+func (c *credential) asSubject() Subject {
+	s := c.subject
+	s.live = c
+	return s
+}
+
+func compareIDs(a, b uuid.UUID) int { return slices.Compare(a[:], b[:]) }
+
+// alive returns the subject's credential as it is now, nil when it has ended.
+func (s *Service) alive(ctx context.Context, who Subject) (*credential, error) {
+	if st, ok := s.states.Peek(who.org); ok && who.live.st == st {
+		if who.live.expired(s.now()) {
+			return nil, nil
+		}
+		return who.live, nil
+	}
+	return s.credential(ctx, who.org, who.key)
+}
+
+// credential finds a live credential, nil when there is none.
+func (s *Service) credential(ctx context.Context, org uuid.UUID, k key) (*credential, error) {
+	st, err := s.state(ctx, org)
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.credentialOf(ctx, st, k)
+	if err != nil || c == nil || c.expired(s.now()) {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (s *Service) credentialOf(ctx context.Context, st *state, k key) (*credential, error) {
+	if c, ok := st.credentials.Load(k); ok {
+		return c.(*credential), nil
+	}
+	var c *credential
+	err := s.db.InSnapshot(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+		c, err = st.find(ctx, tx, k)
+		return err
+	})
+	if err != nil || c == nil {
+		return nil, err
+	}
+	// When access changes meanwhile, this state has been dropped, and with it
+	// what is remembered here.
+	kept, _ := st.credentials.LoadOrStore(k, c)
+	return kept.(*credential), nil
+}
+
+// find reads a credential in the transaction, nil when there is none that is
+// alive. Expiry is for the caller to look at, as it comes without a change.
+func (st *state) find(ctx context.Context, tx *db.Tx, k key) (*credential, error) {
+	if _, err := scope.Org(ctx); err != nil {
+		return nil, err
+	}
+	if k.member != uuid.Nil {
+		return st.findMember(ctx, tx, k)
+	}
+	t, err := tx.Ent.Token.Query().Where(token.Hash(k.hash[:]), token.RevokedAtIsNil()).WithMember().Only(ctx)
+	if ent.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	c := &credential{st: st, who: TokenPrincipal(t.ID), used: new(atomic.Int64), subject: Subject{
+		Kind: KindToken, TokenID: t.ID, Name: t.Name, Write: t.Write, Registries: slices.Clone(t.Registries), org: st.org, key: k}}
+	slices.SortFunc(c.subject.Registries, compareIDs)
+	if t.ExpiresAt != nil {
+		c.expires = *t.ExpiresAt
+	}
+	if t.MemberID != nil {
+		m := t.Edges.Member
+		if m == nil || m.DeactivatedAt != nil {
+			return nil, nil
+		}
+		c.who, c.subject.Kind, c.subject.MemberID, c.subject.Name = MemberPrincipal(m.ID), KindMember, m.ID, m.Email
+	}
+	c.owner = st.compile(c.who)
+	return c, nil
+}
+
+func (st *state) findMember(ctx context.Context, tx *db.Tx, k key) (*credential, error) {
+	m, err := tx.Ent.Member.Query().Where(member.ID(k.member), member.DeactivatedAtIsNil()).Only(ctx)
+	if ent.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	c := &credential{st: st, who: MemberPrincipal(m.ID), subject: Subject{
+		Kind: KindMember, MemberID: m.ID, Name: m.Email, Write: true, org: st.org, key: k}}
+	c.owner = st.compile(c.who)
+	return c, nil
+}

@@ -1,0 +1,158 @@
+package access
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/casbin/casbin/v2"
+	"github.com/google/uuid"
+
+	"sluice.dev/sluice/ent"
+	"sluice.dev/sluice/ent/db"
+	"sluice.dev/sluice/ent/member"
+	"sluice.dev/sluice/ent/rolegrant"
+	"sluice.dev/sluice/tenants/scope"
+)
+
+// state is what an organization's roles and grants say at one moment. Nothing
+// in it changes but the credentials, which are added as they are used; on any
+// change of the organization's access the whole is dropped.
+type state struct {
+	org      uuid.UUID
+	enforcer *casbin.Enforcer
+	roles    map[string]set
+	places   map[Principal][]uuid.UUID // where each has grants; uuid.Nil is the organization
+
+	credentials sync.Map // key → *credential; only of credentials that are alive
+}
+
+// state returns the organization's state, from memory when that may be trusted.
+func (s *Service) state(ctx context.Context, org uuid.UUID) (*state, error) {
+	return s.states.Get(ctx, org, func(ctx context.Context) (st *state, err error) {
+		err = s.db.InSnapshot(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+			st, err = load(ctx, tx)
+			return err
+		})
+		return st, err
+	})
+}
+
+// load reads the organization's state in the transaction.
+func load(ctx context.Context, tx *db.Tx) (*state, error) {
+	org, err := scope.Org(ctx)
+	if err != nil {
+		return nil, err
+	}
+	roles, err := loadRoles(ctx, tx)
+	if err != nil {
+		return nil, fmt.Errorf("load roles: %w", err)
+	}
+	bindings, err := loadBindings(ctx, tx)
+	if err != nil {
+		return nil, fmt.Errorf("load grants: %w", err)
+	}
+	st := &state{org: org, roles: make(map[string]set, len(roles)), places: make(map[Principal][]uuid.UUID)}
+	if st.enforcer, err = newEnforcer(roles, bindings); err != nil {
+		return nil, err
+	}
+	for _, r := range roles {
+		st.roles[r.name] = setOf(r.actions...)
+	}
+	for _, b := range bindings {
+		st.places[b.who] = append(st.places[b.who], b.registry)
+	}
+	return st, nil
+}
+
+func loadRoles(ctx context.Context, tx *db.Tx) (out []role, err error) {
+	for _, b := range builtIn {
+		out = append(out, role{b.Name, b.Actions})
+	}
+	rows, err := tx.Ent.Role.Query().All(ctx)
+	for _, r := range rows {
+		if _, taken := builtInRole(r.Name); !taken {
+			out = append(out, role{r.Name, known(r.Actions)})
+		}
+	}
+	return out, err
+}
+
+// known drops actions that this node has no meaning for: a newer node may have
+// written them, an older one may have left them behind.
+func known(names []string) (out []Action) {
+	for _, n := range names {
+		if a := Action(n); a.Valid() {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+func loadBindings(ctx context.Context, tx *db.Tx) (out []binding, err error) {
+	gone, err := tx.Ent.Member.Query().Where(member.DeactivatedAtNotNil()).IDs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	away := make(map[uuid.UUID]bool, len(gone))
+	for _, id := range gone {
+		away[id] = true
+	}
+	rows, err := tx.Ent.RoleGrant.Query().All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range rows {
+		if b := bindingOf(g); b.who.Kind != KindMember || !away[b.who.ID] {
+			out = append(out, b)
+		}
+	}
+	return out, nil
+}
+
+func bindingOf(g *ent.RoleGrant) binding {
+	b := binding{who: Principal{KindMember, g.SubjectID}, role: g.Role}
+	if g.SubjectKind == rolegrant.SubjectKindTOKEN {
+		b.who.Kind = KindToken
+	}
+	if g.RegistryID != nil {
+		b.registry = *g.RegistryID
+	}
+	return b
+}
+
+// enforce asks Casbin. An action that is organization-wide only is asked for
+// there, wherever it is wanted (R9).
+func (st *state) enforce(who Principal, a Action, registry uuid.UUID) (bool, error) {
+	if !a.PerRegistry() {
+		registry = uuid.Nil
+	}
+	return st.enforcer.Enforce(who.String(), domain(registry), string(a))
+}
+
+// rights are the actions of a principal, by place.
+type rights struct {
+	everywhere set
+	registries map[uuid.UUID]set // in addition
+}
+
+// compile collects from Casbin's roles what a principal may do everywhere and
+// on single registries. [state.enforce] agrees with it, which a test shows.
+func (st *state) compile(who Principal) rights {
+	var r rights
+	for _, place := range st.places[who] {
+		var may set
+		for _, name := range st.enforcer.GetRolesForUserInDomain(who.String(), domain(place)) {
+			may |= st.roles[name]
+		}
+		if place == uuid.Nil {
+			r.everywhere = may
+			continue
+		}
+		if r.registries == nil {
+			r.registries = make(map[uuid.UUID]set)
+		}
+		r.registries[place] = may & delegable
+	}
+	return r
+}

@@ -1,0 +1,125 @@
+// Package org keeps organizations: their names, settings and host names, and
+// finds the organization of a request from its host or slug (law T1). Who may
+// do what is decided above it, in package access.
+package org
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"sluice.dev/sluice/ent"
+	"sluice.dev/sluice/ent/db"
+	"sluice.dev/sluice/tenants/audit"
+	"sluice.dev/sluice/tenants/coord"
+	"sluice.dev/sluice/tenants/errs"
+	"sluice.dev/sluice/tenants/scope"
+)
+
+// Organization is a tenant with its settings.
+type Organization struct {
+	ID               uuid.UUID
+	Slug             string // its subdomain; never changes
+	Name             string
+	ReservedPatterns []coord.ReservedPattern // names that it owns (O3)
+	LicensePolicy    json.RawMessage         // the default licence policy (P11), a JSON object
+	CreatedAt        time.Time
+	SuspendedAt      *time.Time // nil while it is active
+}
+
+// Service changes organizations. Its methods work on the context's
+// organization and fail with scope.ErrNoOrg without one, Create excepted.
+type Service struct {
+	db    *db.DB
+	audit *audit.Log
+	now   func() time.Time
+}
+
+// New returns the service with its clock.
+func New(d *db.DB, log *audit.Log, now func() time.Time) *Service {
+	return &Service{db: d, audit: log, now: now}
+}
+
+// Input is what a new organization needs.
+type Input struct {
+	Slug string // becomes its subdomain
+	Name string // as people read it; the slug when empty
+}
+
+// Validate returns an Invalid error about the first field that is wrong.
+func (in Input) Validate() error {
+	if err := checkSlug(in.Slug); err != nil {
+		return err
+	}
+	return checkName(in.Name)
+}
+
+// Create makes an organization, bound to nothing but itself. A slug that is
+// taken is a Conflict. It checks no right: only the operator makes
+// organizations.
+func (s *Service) Create(ctx context.Context, in Input) (Organization, error) {
+	in.Slug, in.Name = strings.TrimSpace(in.Slug), strings.TrimSpace(in.Name)
+	if in.Name == "" {
+		in.Name = in.Slug
+	}
+	if err := in.Validate(); err != nil {
+		return Organization{}, err
+	}
+	id := uuid.Must(uuid.NewV7())
+	var made *ent.Organization
+	err := s.db.InTx(scope.With(ctx, id), func(ctx context.Context, tx *db.Tx) (err error) {
+		made, err = tx.Ent.Organization.Create().SetID(id).SetSlug(in.Slug).SetName(in.Name).SetCreatedAt(s.now()).Save(ctx)
+		if err != nil {
+			return err
+		}
+		tx.Changed(db.Change{Kind: db.Host, Org: id})
+		return s.audit.Record(ctx, tx, audit.Event{Action: "organization:create", ObjectType: "organization", ObjectID: id.String(), After: in})
+	})
+	if c, ok := db.IsUnique(err); ok && strings.Contains(c, "slug") {
+		return Organization{}, errs.New(errs.Conflict, "org.Create", "the slug %q is taken; choose another one", in.Slug).On("slug")
+	}
+	if err != nil {
+		return Organization{}, fmt.Errorf("create organization: %w", err)
+	}
+	return read(made), nil
+}
+
+// Get returns the context's organization.
+func (s *Service) Get(ctx context.Context) (o Organization, err error) {
+	err = s.db.InSnapshot(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+		o, err = current(ctx, tx, false)
+		return err
+	})
+	return o, err
+}
+
+// current reads the context's organization, locked against other changes when
+// it is to be changed.
+func current(ctx context.Context, tx *db.Tx, change bool) (Organization, error) {
+	id, err := scope.Org(ctx)
+	if err != nil {
+		return Organization{}, err
+	}
+	if change {
+		if _, err := tx.Exec(ctx, `SELECT 1 FROM organizations WHERE id = $1 FOR UPDATE`, id); err != nil {
+			return Organization{}, err
+		}
+	}
+	o, err := tx.Ent.Organization.Get(ctx, id)
+	if ent.IsNotFound(err) {
+		return Organization{}, errs.New(errs.NotFound, "org.Get", "the organization does not exist")
+	}
+	if err != nil {
+		return Organization{}, err
+	}
+	return read(o), nil
+}
+
+func read(o *ent.Organization) Organization {
+	return Organization{ID: o.ID, Slug: o.Slug, Name: o.Name, ReservedPatterns: o.ReservedPatterns,
+		LicensePolicy: o.LicensePolicy, CreatedAt: o.CreatedAt, SuspendedAt: o.SuspendedAt}
+}
