@@ -51,18 +51,10 @@ func baseScore(vector string) (score float64, severity policy.Severity, ok bool)
 	return score, rate(score), true
 }
 
-// rate is the qualitative scale of CVSS 3 and 4. Their "none" (0.0) is a low
-// severity here: it is known, which the unknown one is not.
+// rate returns a score's severity. The "none" of CVSS 3 and 4 (0.0) is a low
+// one here: it is known, which the unknown one is not.
 func rate(score float64) policy.Severity {
-	switch {
-	case score >= 9:
-		return policy.SeverityCritical
-	case score >= 7:
-		return policy.SeverityHigh
-	case score >= 4:
-		return policy.SeverityMedium
-	}
-	return policy.SeverityLow
+	return max(policy.SeverityOfCVSS(score), policy.SeverityLow)
 }
 
 // rate2 is the scale of the National Vulnerability Database for CVSS 2, which
@@ -111,9 +103,3 @@ func (d *decoding) severity(raw *rawRecord) (severity policy.Severity, cvss floa
 	}
 	return severity, cvss
 }
-
-// severityNames are the column's values, by severity.
-var severityNames = [...]string{"UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL"}
-
-// severityText returns how a severity is stored.
-func severityText(s policy.Severity) string { return severityNames[s] }
