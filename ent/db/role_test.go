@@ -102,4 +102,3 @@ func TestMigrate_IsIdempotent(t *testing.T) {
 		t.Errorf("a database that was never migrated: %v, want a hint", err)
 	}
 }
-

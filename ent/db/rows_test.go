@@ -66,7 +66,7 @@ func (f *filler) note(table string) uuid.UUID {
 
 func (f *filler) people() error {
 	c := f.tx.Ent
-	err := c.Member.Create().SetOrgID(f.claim).SetID(f.note("members")).SetEmail("ann@"+f.suffix).SetCreatedAt(noon).Exec(f.ctx)
+	err := c.Member.Create().SetOrgID(f.claim).SetID(f.note("members")).SetEmail("ann@" + f.suffix).SetCreatedAt(noon).Exec(f.ctx)
 	if err != nil {
 		return err
 	}
