@@ -71,3 +71,15 @@ func problemPhrase(status int, message string) string {
 	}
 	return ASCII(message, maxPhrase)
 }
+
+// NotAllowed answers 405 with the methods that the path has.
+func NotAllowed(w http.ResponseWriter, r *http.Request, allow string) {
+	w.Header().Set("Allow", allow)
+	w.Header().Set("Cache-Control", "private, no-store")
+	message := "the method " + clean(r.Method) + " is not allowed here; allowed: " + allow
+	status := http.StatusMethodNotAllowed
+	answer(w, r, problem{
+		Type: "about:blank", Title: http.StatusText(status), Status: status,
+		Detail: message, Error: message, Code: errs.Invalid.String(),
+	}, "")
+}

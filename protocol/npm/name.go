@@ -1,7 +1,6 @@
 package npm
 
 import (
-	"net/url"
 	"strings"
 
 	"sluice.dev/sluice/tenants/coord"
@@ -39,11 +38,4 @@ func versionOf(pkg, file string) (string, bool) {
 	}
 	norm, err := coord.NormalizeVersion(coord.NPM, v)
 	return norm, err == nil
-}
-
-// unescape decodes one path segment, exactly once. A segment that is still
-// escaped afterwards is no name: names have no percent sign.
-func unescape(segment string) (string, bool) {
-	s, err := url.PathUnescape(segment)
-	return s, err == nil
 }

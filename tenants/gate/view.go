@@ -26,16 +26,23 @@ type View struct {
 	ValidUntil time.Time         // next instant at which time alone may change it; zero = never
 	DecisionID string            // of the row that records this list's withheld versions; "" when none is withheld
 
+	Snapshot time.Time // of the advisory data it was decided with; zero = no feed (P3)
+
 	byVersion map[string]int
+	documents []*document // whose age it depends on
+	stamp     stamp
 	renders   *renders
 }
 
 // Entry is one version in a View.
 type Entry struct {
 	*Listed
-	Origin   coord.Origin
-	Held     bool // by the view's registry
-	Decision policy.Decision
+	Origin    coord.Origin
+	Held      bool // by the view's registry
+	FirstSeen bool // Published is when we first saw it: the source has no date (R5)
+	Decision  policy.Decision
+
+	source *candidate
 }
 
 // Entry returns the entry of a normalized version, or nil.

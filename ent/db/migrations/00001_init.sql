@@ -474,8 +474,8 @@ END $$;
 GRANT SELECT, INSERT, UPDATE ON organizations TO sluice_app;
 GRANT SELECT ON organizations, blobs TO sluice_all;
 GRANT SELECT, INSERT, UPDATE, DELETE ON advisories, advisory_affected, advisory_snapshots TO sluice_app;
-GRANT SELECT, INSERT ON blobs TO sluice_app;
-GRANT DELETE ON blobs TO sluice_all;
+GRANT SELECT ON blobs TO sluice_app;
+GRANT INSERT, UPDATE, DELETE ON blobs TO sluice_all;
 REVOKE UPDATE, DELETE ON audit_events FROM sluice_app;
 REVOKE DELETE ON decisions FROM sluice_app;
 
@@ -511,6 +511,12 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
       AND NOT EXISTS (SELECT 1 FROM remote_documents d WHERE d.sha256 = b.sha256)
     ORDER BY b.sha256 LIMIT at_most
 $$;
+-- Says that bytes are durable, or renews the grace time of a row that is there.
+CREATE FUNCTION keep_blob(h256 text, h512 text, h1 text, hmd5 text, bytes bigint, at timestamptz) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = public AS $$
+    INSERT INTO blobs (sha256, sha512, sha1, md5, size, created_at) VALUES (h256, h512, h1, hmd5, bytes, at)
+    ON CONFLICT (sha256) DO UPDATE SET created_at = greatest(blobs.created_at, excluded.created_at)
+$$;
 -- Removes the row of a blob that nothing refers to; false when something does.
 CREATE FUNCTION forget_blob(wanted text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
@@ -542,7 +548,8 @@ DO $$
 DECLARE f text;
 BEGIN
     FOREACH f IN ARRAY ARRAY['organization_by_slug(text)', 'organization_by_host(text)', 'organization_ids()',
-        'organizations_holding(text, text[])', 'unreferenced_blobs(interval, int)', 'forget_blob(text)']
+        'organizations_holding(text, text[])', 'unreferenced_blobs(interval, int)', 'forget_blob(text)',
+        'keep_blob(text, text, text, text, bigint, timestamptz)']
     LOOP
         EXECUTE 'REVOKE ALL ON FUNCTION ' || f || ' FROM PUBLIC';
         EXECUTE 'GRANT EXECUTE ON FUNCTION ' || f || ' TO sluice_app';

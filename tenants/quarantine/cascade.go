@@ -1,0 +1,315 @@
+package quarantine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"sluice.dev/sluice/ent"
+	"sluice.dev/sluice/ent/cascade"
+	"sluice.dev/sluice/ent/db"
+	"sluice.dev/sluice/jobs/spec"
+	"sluice.dev/sluice/tenants/audit"
+	"sluice.dev/sluice/tenants/catalog"
+	"sluice.dev/sluice/tenants/coord"
+	"sluice.dev/sluice/tenants/scope"
+)
+
+// Page is how many registries one page of a cascade handles in one transaction.
+const Page = 500
+
+func (s *Service) startCascade(ctx context.Context, tx *db.Tx, action cascade.Action, registry uuid.UUID, h *ent.Hold, t *ent.Tombstone) error {
+	c := tx.Ent.Cascade.Create().SetAction(action).SetRegistryID(registry).SetStartedAt(s.Now())
+	if h != nil {
+		c.SetHoldID(h.ID).SetEcosystem(h.Ecosystem).SetName(h.Name).SetNillableVersion(h.Version)
+	} else {
+		c.SetTombstoneID(t.ID).SetEcosystem(t.Ecosystem).SetName(t.Name).SetVersion(t.Version)
+	}
+	row, err := c.Save(ctx)
+	if err != nil {
+		return fmt.Errorf("start cascade: %w", err)
+	}
+	org, err := scope.Org(ctx)
+	if err != nil {
+		return err
+	}
+	return tx.Enqueue(ctx, spec.Cascade{Org: org, Cascade: row.ID}, nil)
+}
+
+// Unfinished returns the cascades that a crash may have left without a job.
+func (s *Service) Unfinished(ctx context.Context) (ids []uuid.UUID, err error) {
+	err = s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		ids, err = tx.Ent.Cascade.Query().Where(cascade.FinishedAtIsNil()).IDs(ctx)
+		return err
+	})
+	return ids, err
+}
+
+// Step carries a cascade one page further in one transaction, and reports
+// whether that was the last one. It may run twice at once and again after a
+// crash: the cascade's row is locked, its cursor says where to go on, and what
+// is written is unique by root, registry and version (C3).
+func (s *Service) Step(ctx context.Context, id uuid.UUID) (done bool, err error) {
+	err = db.Retry(ctx, func() error {
+		return s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+			done, err = s.step(ctx, tx, id)
+			return err
+		})
+	})
+	return done, err
+}
+
+func (s *Service) step(ctx context.Context, tx *db.Tx, id uuid.UUID) (bool, error) {
+	c, err := tx.Ent.Cascade.Query().Where(cascade.ID(id)).ForUpdate().Only(ctx)
+	if ent.IsNotFound(err) || err == nil && c.FinishedAt != nil {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	pkg := coord.Package{Ecosystem: c.Ecosystem, Name: c.Name}
+	// Shared, so that arrivals go on; a release takes it exclusively, and so
+	// waits for the page, or the page sees it (C4).
+	if err := catalog.LockPackage(ctx, tx, pkg, true); err != nil {
+		return false, err
+	}
+	p, err := s.nextPage(ctx, tx, c)
+	if err != nil {
+		return false, err
+	}
+	if err := s.carry(ctx, tx, c, p); err != nil {
+		return false, err
+	}
+	up := tx.Ent.Cascade.UpdateOne(c).AddDone(len(p.registries))
+	if c.Cursor == nil {
+		up.SetTotal(p.total)
+	}
+	if n := len(p.registries); n > 0 {
+		up.SetCursor(p.registries[n-1])
+	}
+	last := len(p.registries) < Page
+	if last {
+		up.SetFinishedAt(s.Now())
+		if err := s.auditFinished(ctx, tx, c, c.Done+len(p.registries)); err != nil {
+			return false, err
+		}
+	}
+	if err := up.Exec(ctx); err != nil {
+		return false, err
+	}
+	return last, catalog.Changed(ctx, tx, pkg)
+}
+
+// page is one page of registries below, with what a hold needs to find the
+// copies that it is about.
+type page struct {
+	registries []uuid.UUID
+	versions   []string // held anywhere below, and covered
+	digests    []string // primary files that the root's registry itself holds of them
+	total      int
+}
+
+// below is the closure of a registry (parameter 1) downward, itself excluded.
+const below = `WITH RECURSIVE below (id) AS (
+	SELECT u.registry_id FROM upstreams u WHERE u.source_registry_id = $1
+	UNION SELECT u.registry_id FROM upstreams u JOIN below b ON u.source_registry_id = b.id)`
+
+func (s *Service) nextPage(ctx context.Context, tx *db.Tx, c *ent.Cascade) (page, error) {
+	var p page
+	if c.Action == cascade.ActionRELEASE {
+		// By what was written, not by today's edges: holds that came through an
+		// edge that is gone end with their root too (R9).
+		var err error
+		p.total, p.registries, err = pick(ctx, tx, c.Cursor, "", ` FROM holds h WHERE h.root_id = $1 AND h.released_at IS NULL`, *c.HoldID)
+		return p, err
+	}
+	pkg, err := catalog.PackageID(ctx, tx, coord.Package{Ecosystem: c.Ecosystem, Name: c.Name})
+	if err != nil || pkg == uuid.Nil {
+		return p, err
+	}
+	if p.versions, err = s.covered(ctx, tx, c, pkg); err != nil || len(p.versions) == 0 {
+		return p, err
+	}
+	if p.digests, err = digests(ctx, tx, c, pkg, p.versions); err != nil {
+		return p, err
+	}
+	p.total, p.registries, err = pick(ctx, tx, c.Cursor, below, ` FROM holdings h JOIN package_versions v ON v.id = h.version_id
+		WHERE h.package_id = $2 AND h.version = ANY ($3) AND h.registry_id IN (SELECT id FROM below)
+		AND (v.origin = 'EXTERNAL' OR v.digest = ANY ($4))`, c.RegistryID, pkg, p.versions, p.digests)
+	return p, err
+}
+
+// pick returns the next page of registries that "FROM h" selects, and on the
+// first page how many there are in all.
+func pick(ctx context.Context, tx *db.Tx, cursor *uuid.UUID, with, from string, args ...any) (total int, ids []uuid.UUID, err error) {
+	after := uuid.Nil
+	if cursor != nil {
+		after = *cursor
+	} else if err := tx.QueryRow(ctx, with+` SELECT count(DISTINCT h.registry_id)`+from, args...).Scan(&total); err != nil {
+		return 0, nil, err
+	}
+	n := len(args)
+	rows, err := tx.Query(ctx, with+` SELECT DISTINCT h.registry_id`+from+
+		fmt.Sprintf(` AND h.registry_id > $%d ORDER BY h.registry_id LIMIT $%d`, n+1, n+2), append(args, after, Page)...)
+	if err != nil {
+		return 0, nil, err
+	}
+	ids, err = pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	return total, ids, err
+}
+
+// covered returns the versions of the package that anybody holds and that the
+// cascade is about.
+func (s *Service) covered(ctx context.Context, tx *db.Tx, c *ent.Cascade, pkg uuid.UUID) ([]string, error) {
+	if c.Version != nil {
+		return []string{*c.Version}, nil
+	}
+	rows, err := tx.Query(ctx, `SELECT DISTINCT version FROM holdings WHERE package_id = $1`, pkg)
+	if err != nil {
+		return nil, err
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || c.HoldID == nil {
+		return all, err
+	}
+	h, err := tx.Ent.Hold.Get(ctx, *c.HoldID)
+	if err != nil || h.VersionRange == nil {
+		return all, err
+	}
+	r, err := coord.ParseRange(h.Ecosystem, *h.VersionRange)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, v := range all {
+		if r.Contains(v) {
+			out = append(out, v)
+		}
+	}
+	return out, nil
+}
+
+// digests returns the primary digests of what the root's registry holds, or of
+// what it held when it was deleted (C1).
+func digests(ctx context.Context, tx *db.Tx, c *ent.Cascade, pkg uuid.UUID, versions []string) ([]string, error) {
+	rows, err := tx.Query(ctx, `SELECT v.digest FROM holdings h JOIN package_versions v ON v.id = h.version_id
+		WHERE h.registry_id = $1 AND h.package_id = $2 AND h.version = ANY ($3)
+		UNION SELECT t.digest FROM tombstones t WHERE t.id = $4 AND t.digest IS NOT NULL`, c.RegistryID, pkg, versions, c.TombstoneID)
+	if err != nil {
+		return nil, err
+	}
+	out, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if out == nil {
+		out = []string{}
+	}
+	return out, err
+}
+
+func (s *Service) carry(ctx context.Context, tx *db.Tx, c *ent.Cascade, p page) error {
+	switch c.Action {
+	case cascade.ActionHOLD:
+		open, err := rootOpen(ctx, tx, *c.HoldID)
+		if err != nil || !open || len(p.versions) == 0 {
+			return err // released meanwhile: there is nothing to inherit
+		}
+		if c.Cursor == nil {
+			if err := s.findPatches(ctx, tx, c, p); err != nil {
+				return err
+			}
+		}
+		return s.inheritPage(ctx, tx, c, p)
+	case cascade.ActionRELEASE:
+		return s.releasePage(ctx, tx, *c.HoldID, p.registries)
+	case cascade.ActionDELETE:
+		return s.deletePage(ctx, tx, c, p)
+	}
+	return fmt.Errorf("cascade %s has the unknown action %q", c.ID, c.Action)
+}
+
+func rootOpen(ctx context.Context, tx *db.Tx, id uuid.UUID) (bool, error) {
+	var open bool
+	err := tx.QueryRow(ctx, `SELECT released_at IS NULL FROM holds WHERE id = $1`, id).Scan(&open)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return false, nil
+	}
+	return open, err
+}
+
+// audited wraps a statement that returns (hold id, registry, package@version)
+// as "acted" so that each row leaves an audit event, in the same statement.
+const audited = `INSERT INTO audit_events (id, org_id, at, actor_kind, actor_name, action, object_type, object_id, registry_id, reason)
+	SELECT gen_random_uuid(), current_setting('app.org')::uuid, `
+
+// inheritPage writes the inherited holds of one page.
+func (s *Service) inheritPage(ctx context.Context, tx *db.Tx, c *ent.Cascade, p page) error {
+	_, err := tx.Exec(ctx, `WITH acted AS (
+		INSERT INTO holds (id, org_id, registry_id, ecosystem, name, version, cause, root_id, reason, opened_by, opened_at)
+		SELECT gen_random_uuid(), h.org_id, h.registry_id, r.ecosystem, r.name, h.version, 'INHERITED', r.id, r.reason, 'cascade', $6
+		FROM holds r JOIN package_names n ON n.ecosystem = r.ecosystem AND n.name = r.name
+		JOIN holdings h ON h.package_id = n.id AND h.registry_id = ANY ($2) AND h.version = ANY ($3)
+		JOIN package_versions v ON v.id = h.version_id
+		WHERE r.id = $1 AND (v.origin = 'EXTERNAL' OR v.digest = ANY ($4))
+		ON CONFLICT DO NOTHING RETURNING id, registry_id, reason)
+		`+audited+`$6, 'SYSTEM', 'cascade', 'version:quarantine', 'hold', id::text, registry_id, $5 FROM acted`,
+		*c.HoldID, p.registries, p.versions, p.digests, "inherited from the hold "+c.HoldID.String(), s.Now())
+	if err != nil {
+		return fmt.Errorf("inherit holds: %w", err)
+	}
+	return nil
+}
+
+// findPatches opens a finding on every INTERNAL copy below with other bytes;
+// those are patches and get no hold (C1).
+func (s *Service) findPatches(ctx context.Context, tx *db.Tx, c *ent.Cascade, p page) error {
+	_, err := tx.Exec(ctx, below+` INSERT INTO findings (id, org_id, registry_id, ecosystem, name, version, kind, reference, severity, details, opened_at)
+		SELECT gen_random_uuid(), h.org_id, h.registry_id, r.ecosystem, r.name, h.version, 'CONTENT_MISMATCH', r.id::text, 'MEDIUM',
+			jsonb_build_object('hold', r.id, 'digest', v.digest), $5
+		FROM holds r JOIN package_names n ON n.ecosystem = r.ecosystem AND n.name = r.name
+		JOIN holdings h ON h.package_id = n.id AND h.registry_id IN (SELECT id FROM below) AND h.version = ANY ($3)
+		JOIN package_versions v ON v.id = h.version_id
+		WHERE r.id = $2 AND v.origin = 'INTERNAL' AND NOT v.digest = ANY ($4)
+		ON CONFLICT DO NOTHING`, c.RegistryID, *c.HoldID, p.versions, p.digests, s.Now())
+	if err != nil {
+		return fmt.Errorf("find patches: %w", err)
+	}
+	return nil
+}
+
+// releasePage closes inherited holds whose root is released. They were not in
+// force any more; this writes it down.
+func (s *Service) releasePage(ctx context.Context, tx *db.Tx, root uuid.UUID, registries []uuid.UUID) error {
+	_, err := tx.Exec(ctx, `WITH acted AS (
+		UPDATE holds h SET released_at = r.released_at, released_by = 'cascade', release_reason = r.release_reason
+		FROM holds r WHERE r.id = $1 AND r.released_at IS NOT NULL AND h.root_id = r.id AND h.registry_id = ANY ($2) AND h.released_at IS NULL
+		RETURNING h.id, h.registry_id)
+		`+audited+`$3, 'SYSTEM', 'cascade', 'version:release', 'hold', id::text, registry_id, 'the root hold was released' FROM acted`,
+		root, registries, s.Now())
+	if err != nil {
+		return fmt.Errorf("release inherited holds: %w", err)
+	}
+	return nil
+}
+
+// deletePage deletes the copies of one page, and closes the inherited holds
+// that were about them.
+func (s *Service) deletePage(ctx context.Context, tx *db.Tx, c *ent.Cascade, p page) error {
+	_, err := tx.Exec(ctx, `WITH acted AS (
+		DELETE FROM holdings h USING package_versions v, package_names n
+		WHERE v.id = h.version_id AND n.id = h.package_id AND n.ecosystem = $1 AND n.name = $2
+		AND h.registry_id = ANY ($3) AND h.version = ANY ($4) AND (v.origin = 'EXTERNAL' OR v.digest = ANY ($5))
+		RETURNING h.registry_id, h.version)
+		`+audited+`$6, 'SYSTEM', 'cascade', 'version:delete', 'version', $2 || '@' || version, registry_id, 'deleted in the firewall above' FROM acted`,
+		c.Ecosystem, c.Name, p.registries, p.versions, p.digests, s.Now())
+	if err != nil {
+		return fmt.Errorf("delete copies: %w", err)
+	}
+	return nil
+}
+
+func (s *Service) auditFinished(ctx context.Context, tx *db.Tx, c *ent.Cascade, done int) error {
+	return s.Audit.Record(ctx, tx, audit.Event{Action: "cascade:finish", ObjectType: "cascade", ObjectID: c.ID.String(), Registry: c.RegistryID,
+		After: map[string]any{"action": c.Action, "registries": done}})
+}

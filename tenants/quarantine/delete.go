@@ -1,0 +1,147 @@
+package quarantine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"sluice.dev/sluice/ent"
+	"sluice.dev/sluice/ent/cascade"
+	"sluice.dev/sluice/ent/db"
+	entregistry "sluice.dev/sluice/ent/registry"
+	"sluice.dev/sluice/ent/tombstone"
+	"sluice.dev/sluice/tenants/audit"
+	"sluice.dev/sluice/tenants/catalog"
+	"sluice.dev/sluice/tenants/coord"
+	"sluice.dev/sluice/tenants/errs"
+	"sluice.dev/sluice/tenants/scope"
+)
+
+// Deleted tells what a deletion did.
+type Deleted struct {
+	Tombstone *ent.Tombstone // nil when the version was not on hold, or the registry is no firewall (D2)
+}
+
+// Delete deletes a version from a registry. One that is on hold in a firewall
+// goes from every registry below too, and leaves a tombstone (D1); any other
+// goes here only and may come back from an upstream (D2).
+func (s *Service) Delete(ctx context.Context, registry uuid.UUID, name, version, reason string) (Deleted, error) {
+	const op = "delete version"
+	var out Deleted
+	if strings.TrimSpace(reason) == "" {
+		return out, errs.New(errs.Invalid, op, "deleting a version needs a reason").On("reason")
+	}
+	err := s.inPackage(ctx, op, registry, name, func(ctx context.Context, tx *db.Tx, r *ent.Registry, pkg coord.Package) error {
+		v, err := coord.NormalizeVersion(r.Ecosystem, version)
+		if err != nil {
+			return errs.Wrap(err, errs.Invalid, op, "%q is no version: %v", version, err).On("version")
+		}
+		state, err := Read(ctx, tx, pkg, []uuid.UUID{r.ID})
+		if err != nil {
+			return err
+		}
+		security := r.Kind == entregistry.KindFIREWALL && state.Held(r.ID, v) != nil
+		digest, err := drop(ctx, tx, r.ID, pkg, v)
+		if err != nil {
+			return err
+		}
+		if digest == "" && !security {
+			return errs.New(errs.NotFound, op, "the registry %q does not hold %s@%s", r.Name, pkg.Name, v)
+		}
+		if security {
+			if out.Tombstone, err = s.bury(ctx, tx, r, coord.Version{Package: pkg, Version: v}, digest, reason); err != nil {
+				return err
+			}
+			if err := s.closeExact(ctx, tx, r, pkg, v); err != nil {
+				return err
+			}
+		}
+		err = s.Audit.Record(ctx, tx, audit.Event{Action: "version:delete", ObjectType: "version", ObjectID: pkg.Name + "@" + v, Registry: r.ID, Reason: reason,
+			Before: map[string]any{"digest": digest, "quarantined": security}})
+		if err != nil {
+			return err
+		}
+		return catalog.Changed(ctx, tx, pkg)
+	})
+	return out, err
+}
+
+// drop removes a holding and returns the digest of what it was, "" when the
+// registry did not hold the version.
+func drop(ctx context.Context, tx *db.Tx, registry uuid.UUID, pkg coord.Package, version string) (digest string, err error) {
+	err = tx.QueryRow(ctx, `DELETE FROM holdings h USING package_names n, package_versions v
+		WHERE n.id = h.package_id AND v.id = h.version_id AND h.registry_id = $1 AND n.ecosystem = $2 AND n.name = $3 AND h.version = $4
+		RETURNING v.digest`, registry, pkg.Ecosystem, pkg.Name, version).Scan(&digest)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("delete holding: %w", err)
+	}
+	return digest, nil
+}
+
+func (s *Service) bury(ctx context.Context, tx *db.Tx, r *ent.Registry, v coord.Version, digest, reason string) (*ent.Tombstone, error) {
+	have, err := tx.Ent.Tombstone.Query().Where(tombstone.RegistryID(r.ID), tombstone.Ecosystem(v.Ecosystem), tombstone.Name(v.Name),
+		tombstone.Version(v.Version), tombstone.LiftedAtIsNil()).Only(ctx)
+	if err == nil || !ent.IsNotFound(err) {
+		return have, err
+	}
+	c := tx.Ent.Tombstone.Create().SetRegistryID(r.ID).SetEcosystem(v.Ecosystem).SetName(v.Name).SetVersion(v.Version).
+		SetReason(reason).SetCreatedBy(scope.ActorOf(ctx).Name).SetCreatedAt(s.Now())
+	if digest != "" {
+		c.SetDigest(digest)
+	}
+	t, err := c.Save(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("leave tombstone: %w", err)
+	}
+	return t, s.startCascade(ctx, tx, cascade.ActionDELETE, r.ID, nil, t)
+}
+
+// closeExact ends the holds that named exactly the deleted version here: the
+// tombstone stands in their place. Holds on a range or the whole package stay.
+func (s *Service) closeExact(ctx context.Context, tx *db.Tx, r *ent.Registry, pkg coord.Package, version string) error {
+	holds, err := openExact(ctx, tx, r.ID, pkg, version)
+	if err != nil {
+		return err
+	}
+	for _, h := range holds {
+		h.Edges.Registry = r
+		if _, err := s.release(scope.WithActor(ctx, scope.System(LiftedBy)), tx, h, "the version was deleted"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Lift removes a tombstone's effect: the version may come back.
+func (s *Service) Lift(ctx context.Context, id uuid.UUID, reason string) (*ent.Tombstone, error) {
+	const op = "lift tombstone"
+	if strings.TrimSpace(reason) == "" {
+		return nil, errs.New(errs.Invalid, op, "lifting a tombstone needs a reason").On("reason")
+	}
+	var out *ent.Tombstone
+	err := s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		t, err := tx.Ent.Tombstone.Query().Where(tombstone.ID(id)).ForUpdate().Only(ctx)
+		if ent.IsNotFound(err) {
+			return errs.New(errs.NotFound, op, "there is no tombstone %s", id)
+		}
+		if out = t; err != nil || t.LiftedAt != nil {
+			return err
+		}
+		if out, err = tx.Ent.Tombstone.UpdateOne(t).SetLiftedAt(s.Now()).SetLiftedBy(scope.ActorOf(ctx).Name).Save(ctx); err != nil {
+			return err
+		}
+		err = s.Audit.Record(ctx, tx, audit.Event{Action: "tombstone:lift", ObjectType: "tombstone", ObjectID: id.String(), Registry: t.RegistryID, Reason: reason})
+		if err != nil {
+			return err
+		}
+		return catalog.Changed(ctx, tx, coord.Package{Ecosystem: t.Ecosystem, Name: t.Name})
+	})
+	return out, err
+}

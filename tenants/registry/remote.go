@@ -1,0 +1,122 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"net/url"
+	"strings"
+
+	"github.com/google/uuid"
+
+	"sluice.dev/sluice/ent"
+	"sluice.dev/sluice/ent/db"
+	"sluice.dev/sluice/tenants/audit"
+	"sluice.dev/sluice/tenants/coord"
+	"sluice.dev/sluice/tenants/errs"
+)
+
+// Credential is what a remote wants to see. Bearer is used when it is set,
+// else Username with Password. It never appears in logs or answers.
+type Credential struct {
+	Bearer   string `json:"bearer,omitempty"`
+	Username string `json:"username,omitempty"`
+	Password string `json:"password,omitempty"`
+}
+
+// Empty reports whether there is no credential.
+func (c Credential) Empty() bool { return c == Credential{} }
+
+// String hides the credential from formatted output.
+func (c Credential) String() string { return "***" }
+
+// RemoteInput describes a new remote.
+type RemoteInput struct {
+	Ecosystem  coord.Ecosystem
+	Name       string
+	BaseURL    string
+	Credential Credential
+	Internal   bool     // what it lists counts as INTERNAL (O1)
+	FileHosts  []string // other hosts that its files may come from (F6)
+}
+
+// CreateRemote makes a remote. Whether its address may be dialled is checked
+// at every connection, not here (F6).
+func (s *Service) CreateRemote(ctx context.Context, in RemoteInput) (*ent.Remote, error) {
+	const op = "create remote"
+	base, err := checkBaseURL(op, in.BaseURL)
+	if err != nil {
+		return nil, err
+	}
+	if !in.Ecosystem.Valid() {
+		return nil, errs.New(errs.Invalid, op, "%q is no ecosystem; choose NPM, PYPI, MAVEN or NUGET", in.Ecosystem).On("ecosystem")
+	}
+	if !nameRule.MatchString(in.Name) {
+		return nil, errs.New(errs.Invalid, op, "%q is no remote name; use 1 to 64 lower-case letters, digits, dots, dashes or underscores", in.Name).On("name")
+	}
+	for _, h := range in.FileHosts {
+		if h == "" || strings.ContainsAny(h, "/@ ") {
+			return nil, errs.New(errs.Invalid, op, "%q is no host name; want just host or host:port", h).On("fileHosts")
+		}
+	}
+	var sealed []byte
+	if !in.Credential.Empty() {
+		plain, err := json.Marshal(in.Credential)
+		if err != nil {
+			return nil, err
+		}
+		if sealed, err = s.Seal.Seal(plain); err != nil {
+			return nil, err
+		}
+	}
+	var made *ent.Remote
+	err = s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		c := tx.Ent.Remote.Create().SetEcosystem(in.Ecosystem).SetName(in.Name).SetBaseURL(base).SetInternal(in.Internal).SetCreatedAt(s.Now())
+		if len(in.FileHosts) > 0 {
+			c.SetFileHosts(in.FileHosts)
+		}
+		if sealed != nil {
+			c.SetCredential(sealed)
+		}
+		r, err := c.Save(ctx)
+		if _, dup := db.IsUnique(err); dup {
+			return errs.Wrap(err, errs.Conflict, op, "a remote named %q exists already; choose another name", in.Name).On("name")
+		}
+		if err != nil {
+			return err
+		}
+		made = r
+		if err := s.Audit.Record(ctx, tx, audit.Event{Action: "remote:create", ObjectType: "remote", ObjectID: r.ID.String(),
+			After: map[string]any{"name": r.Name, "baseUrl": r.BaseURL, "internal": r.Internal, "credential": sealed != nil}}); err != nil {
+			return err
+		}
+		return s.changed(ctx, tx)
+	})
+	return made, err
+}
+
+func checkBaseURL(op, raw string) (string, error) {
+	u, err := url.Parse(strings.TrimSpace(raw))
+	switch {
+	case err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https"):
+		return "", errs.New(errs.Invalid, op, "%q is no remote address; want an absolute http or https URL", raw).On("baseUrl")
+	case u.User != nil:
+		return "", errs.New(errs.Invalid, op, "the remote address holds a user name; give it as the credential instead").On("baseUrl")
+	case u.RawQuery != "" || u.Fragment != "":
+		return "", errs.New(errs.Invalid, op, "the remote address %q has a query or fragment; want only scheme, host and path", raw).On("baseUrl")
+	}
+	if h := u.Hostname(); h == "" || net.ParseIP(h) == nil && strings.ContainsAny(h, "_ ") {
+		return "", errs.New(errs.Invalid, op, "%q is no host name", h).On("baseUrl")
+	}
+	u.Path = strings.TrimRight(u.Path, "/")
+	u.RawPath = ""
+	return u.String(), nil
+}
+
+func (s *Service) remote(ctx context.Context, tx *db.Tx, op string, id uuid.UUID) (*ent.Remote, error) {
+	r, err := tx.Ent.Remote.Get(ctx, id)
+	if ent.IsNotFound(err) {
+		return nil, errs.New(errs.NotFound, op, "there is no remote %s", id)
+	}
+	return r, err
+}
