@@ -26,7 +26,8 @@ func (n *node) handler() (http.Handler, error) {
 		return nil, err
 	}
 	s.Handle("/-/decisions/", protocol.DecisionPage(n.gate))
-	s.Handle("/explorer", frontend.Explorer())
+	s.Handle("/graphql/explorer", frontend.Explorer())
+	s.Handle("/graphql/explorer/", frontend.Explorer())
 	s.HandleRoot(n.health())
 	return s, nil
 }
