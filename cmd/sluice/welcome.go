@@ -13,7 +13,7 @@ func welcome(w io.Writer, s devState) {
 	fmt.Fprintf(w, `
 Sluice is running.
 
-  GraphQL explorer   %[1]s/explorer
+  GraphQL explorer   %[1]s/graphql/explorer/
   GraphQL endpoint   %[1]s/graphql
   Administrator      %[2]s
   npm remote         %[3]s
