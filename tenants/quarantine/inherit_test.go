@@ -17,7 +17,6 @@ import (
 	"sluice.dev/sluice/ent/hold"
 	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/quarantine"
-	"sluice.dev/sluice/tenants/registry"
 )
 
 // TestC2_InForceBeforeAnyJob: when the hold has committed, whoever reads the
@@ -300,37 +299,31 @@ func TestR9_ArrivalThroughAnEdgeThatGoes(t *testing.T) {
 	}
 }
 
-// TestC4_UnlinkRacesWithRelease: an unlink that writes a hold down while its root
-// is being released leaves none that is open after its root.
-func TestC4_UnlinkRacesWithRelease(t *testing.T) {
+// TestC4_UnlinkWaitsForRelease: an unlink that meets a release under way writes
+// nothing down for it.
+func TestC4_UnlinkWaitsForRelease(t *testing.T) {
 	b := newBench(t)
-	second := dbtest.Open(t, b.url)
-	_, reg2 := services(second)
 	fw := b.firewall("fw")
-	for round := range 25 {
-		v := fmt.Sprintf("1.%d.0", round)
-		team := b.make("PACKAGE", fmt.Sprintf("team-%d", round))
-		edge := b.link(team, fw)
-		b.external(v, fw, team)
-		root := b.hold(fw, v)
-		var wg sync.WaitGroup
-		wg.Go(func() {
-			if _, err := b.q.Release(b.ours, root.ID, "x"); err != nil {
-				t.Error(err)
-			}
-		})
-		wg.Go(func() {
-			if err := reg2.RemoveUpstream(b.ours, edge, true); err != nil {
-				t.Error(err)
-			}
-		})
-		wg.Go(func() {
-			_, _ = reg2.AddUpstream(b.ours, registry.UpstreamInput{Registry: b.make("PACKAGE", fmt.Sprintf("other-%d", round)), Source: fw})
-		})
-		wg.Wait()
-		b.carry()
-		if open, _ := b.inheritedHolds(); open != 0 {
-			t.Fatalf("round %d: %d inherited holds are open, and no root is", round, open)
+	team := b.registry("team")
+	edge := b.link(team, fw)
+	b.external("1.3.0", fw, team)
+	root := b.hold(fw, "1.3.0")
+	watch := superuser(b)
+	done := make(chan error, 1)
+	b.in(func(ctx context.Context, tx *db.Tx) error { // a release that has not committed
+		if err := tx.Ent.Hold.UpdateOneID(root.ID).SetReleasedAt(now()).SetReleasedBy("bob").Exec(ctx); err != nil {
+			return err
 		}
+		go func() { done <- b.reg.RemoveUpstream(b.ours, edge, true) }()
+		eventually(t, 5*time.Second, "the unlink waits", func() bool {
+			var n int
+			b.ok(watch.QueryRow(ctx, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&n))
+			return n > 0 || len(done) > 0
+		})
+		return nil
+	})
+	b.ok(<-done)
+	if open, released := b.inheritedHolds(); open+released != 0 {
+		t.Errorf("%d inherited holds are open and %d released, and the root was released first", open, released)
 	}
 }
