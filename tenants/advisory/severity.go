@@ -1,0 +1,135 @@
+package advisory
+
+import (
+	"encoding/json"
+	"strings"
+
+	gocvss20 "github.com/pandatix/go-cvss/20"
+	gocvss30 "github.com/pandatix/go-cvss/30"
+	gocvss31 "github.com/pandatix/go-cvss/31"
+	gocvss40 "github.com/pandatix/go-cvss/40"
+
+	"sluice.dev/sluice/tenants/policy"
+)
+
+// maxVector bounds a CVSS vector, in bytes; version 4 with every metric has 190.
+const maxVector = 500
+
+// baseScore returns the score of a CVSS vector of version 2, 3.0, 3.1 or 4.0
+// and the severity that its specification gives that score; ok is false when
+// it is no such vector.
+func baseScore(vector string) (score float64, severity policy.Severity, ok bool) {
+	if len(vector) > maxVector {
+		return 0, 0, false
+	}
+	switch {
+	case strings.HasPrefix(vector, "CVSS:4.0/"):
+		v, err := gocvss40.ParseVector(vector)
+		if err != nil {
+			return 0, 0, false
+		}
+		score = v.Score()
+	case strings.HasPrefix(vector, "CVSS:3.1/"):
+		v, err := gocvss31.ParseVector(vector)
+		if err != nil {
+			return 0, 0, false
+		}
+		score = v.BaseScore()
+	case strings.HasPrefix(vector, "CVSS:3.0/"):
+		v, err := gocvss30.ParseVector(vector)
+		if err != nil {
+			return 0, 0, false
+		}
+		score = v.BaseScore()
+	default:
+		v, err := gocvss20.ParseVector(strings.TrimSuffix(strings.TrimPrefix(vector, "("), ")"))
+		if err != nil {
+			return 0, 0, false
+		}
+		return v.BaseScore(), rate2(v.BaseScore()), true
+	}
+	return score, rate(score), true
+}
+
+// rate is the qualitative scale of CVSS 3 and 4. Their "none" (0.0) is a low
+// severity here: it is known, which the unknown one is not.
+func rate(score float64) policy.Severity {
+	switch {
+	case score >= 9:
+		return policy.SeverityCritical
+	case score >= 7:
+		return policy.SeverityHigh
+	case score >= 4:
+		return policy.SeverityMedium
+	}
+	return policy.SeverityLow
+}
+
+// rate2 is the scale of the National Vulnerability Database for CVSS 2, which
+// has no "critical".
+func rate2(score float64) policy.Severity { return min(rate(score), policy.SeverityHigh) }
+
+// namedSeverity reads database_specific.severity as the GitHub Advisory
+// Database and others spell it.
+func namedSeverity(name string) policy.Severity {
+	switch strings.ToUpper(name) {
+	case "CRITICAL":
+		return policy.SeverityCritical
+	case "HIGH", "IMPORTANT":
+		return policy.SeverityHigh
+	case "MODERATE", "MEDIUM":
+		return policy.SeverityMedium
+	case "LOW", "NONE", "NEGLIGIBLE":
+		return policy.SeverityLow
+	}
+	return policy.SeverityUnknown
+}
+
+// severityNames are the column's values, by severity.
+var severityNames = [...]string{"UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL"}
+
+// severityText returns how a severity is stored.
+func severityText(s policy.Severity) string { return severityNames[s] }
+
+// cweMalware is "Embedded Malicious Code", which the GitHub Advisory Database
+// gives to malware that has no MAL record.
+const cweMalware = "CWE-506"
+
+// isMalware reports whether the record is about malware: a record of the
+// malicious packages project (id or alias MAL-…, or its origins), or CWE-506.
+func (r *rawRecord) isMalware() bool {
+	if strings.HasPrefix(r.ID, "MAL-") || len(r.DatabaseSpecific.v.Origins.v) > 0 {
+		return true
+	}
+	for _, a := range r.Aliases {
+		if strings.HasPrefix(a, "MAL-") {
+			return true
+		}
+	}
+	for _, c := range r.DatabaseSpecific.v.CWEIDs.v {
+		if c == cweMalware {
+			return true
+		}
+	}
+	for i := range r.Affected {
+		for _, c := range r.Affected[i].DatabaseSpecific.v.CWEs.v {
+			if c.ID == cweMalware {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// loose is a value that the schema leaves to each database: what does not have
+// the expected form is left out and is no error.
+type loose[T any] struct{ v T }
+
+// UnmarshalJSON never fails on valid JSON.
+func (l *loose[T]) UnmarshalJSON(b []byte) error {
+	var v T
+	if json.Unmarshal(b, &v) == nil {
+		l.v = v
+	}
+	return nil
+}
