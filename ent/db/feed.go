@@ -219,3 +219,13 @@ func pause(ctx context.Context, d time.Duration) {
 	case <-t.C:
 	}
 }
+
+// Wait returns when the feed is trusted for the first time.
+func (f *Feed) Wait(ctx context.Context) error {
+	for !f.Trusted() {
+		if pause(ctx, 2*time.Millisecond); ctx.Err() != nil {
+			return fmt.Errorf("the change feed did not come up: %w", ctx.Err())
+		}
+	}
+	return nil
+}

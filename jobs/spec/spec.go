@@ -63,3 +63,25 @@ func (Collect) Kind() string { return "collect" }
 func (Collect) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Priority: 4, UniqueOpts: river.UniqueOpts{ByPeriod: time.Hour}}
 }
+
+// Partition makes the decision log's partitions of the coming days.
+type Partition struct{}
+
+// Kind names the job.
+func (Partition) Kind() string { return "partition" }
+
+// InsertOpts are the job's options.
+func (Partition) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Priority: 4, UniqueOpts: river.UniqueOpts{ByPeriod: time.Hour}}
+}
+
+// Sweep asks to look again at packages with open findings (P5).
+type Sweep struct{}
+
+// Kind names the job.
+func (Sweep) Kind() string { return "sweep" }
+
+// InsertOpts are the job's options.
+func (Sweep) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Priority: 4, UniqueOpts: river.UniqueOpts{ByPeriod: time.Hour}}
+}

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	"sluice.dev/sluice/tenants/policy"
 )
 
 // Record is a decoded OSV record, reduced to what Sluice looks at.
@@ -238,30 +236,4 @@ func cveRank(id string) int {
 		return 0
 	}
 	return 1
-}
-
-// severity is the highest of the CVSS vectors, of the record and of its
-// packages, else what the database says, else unknown.
-func (d *decoding) severity(raw *rawRecord) (severity policy.Severity, cvss float64) {
-	take := func(list []rawSeverity) {
-		for _, s := range list {
-			if !strings.HasPrefix(s.Type, "CVSS_") {
-				continue // scores of distributions
-			}
-			score, rated, ok := baseScore(s.Score)
-			if !ok {
-				d.note("severity %q is not a CVSS vector; it is ignored", printable(s.Score))
-				continue
-			}
-			severity, cvss = max(severity, rated), max(cvss, score)
-		}
-	}
-	take(raw.Severity)
-	for i := range raw.Affected {
-		take(raw.Affected[i].Severity)
-	}
-	if severity == policy.SeverityUnknown {
-		severity = namedSeverity(raw.DatabaseSpecific.v.Severity.v)
-	}
-	return severity, cvss
 }

@@ -85,6 +85,32 @@ func namedSeverity(name string) policy.Severity {
 	return policy.SeverityUnknown
 }
 
+// severity is the highest of the CVSS vectors, of the record and of its
+// packages, else what the database says, else unknown.
+func (d *decoding) severity(raw *rawRecord) (severity policy.Severity, cvss float64) {
+	take := func(list []rawSeverity) {
+		for _, s := range list {
+			if !strings.HasPrefix(s.Type, "CVSS_") {
+				continue // scores of distributions
+			}
+			score, rated, ok := baseScore(s.Score)
+			if !ok {
+				d.note("severity %q is not a CVSS vector; it is ignored", printable(s.Score))
+				continue
+			}
+			severity, cvss = max(severity, rated), max(cvss, score)
+		}
+	}
+	take(raw.Severity)
+	for i := range raw.Affected {
+		take(raw.Affected[i].Severity)
+	}
+	if severity == policy.SeverityUnknown {
+		severity = namedSeverity(raw.DatabaseSpecific.v.Severity.v)
+	}
+	return severity, cvss
+}
+
 // severityNames are the column's values, by severity.
 var severityNames = [...]string{"UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL"}
 

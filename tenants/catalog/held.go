@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"sluice.dev/sluice/ent/db"
 	"sluice.dev/sluice/tenants/coord"
@@ -149,4 +150,15 @@ func Tags(ctx context.Context, tx *db.Tx, pkg coord.Package, registries []uuid.U
 		out[id][tag] = version
 	}
 	return out, rows.Err()
+}
+
+// HeldVersions returns the versions of a package that any registry of the
+// organization holds.
+func HeldVersions(ctx context.Context, tx *db.Tx, pkg coord.Package) ([]string, error) {
+	rows, err := tx.Query(ctx, `SELECT DISTINCT h.version FROM holdings h JOIN package_names p ON p.id = h.package_id
+		WHERE p.ecosystem = $1 AND p.name = $2`, pkg.Ecosystem, pkg.Name)
+	if err != nil {
+		return nil, fmt.Errorf("catalog: held versions: %w", err)
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
 }

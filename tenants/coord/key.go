@@ -45,7 +45,12 @@ func KeyOf(e Ecosystem, version string) Key {
 	return k
 }
 
+// parse reads npm, NuGet and Maven versions. Wildcards are no versions, and on
+// some of NuGet's the library panics.
 func (k *Key) parse(system depsdev.System, text string) {
+	if strings.Contains(text, "*") {
+		return
+	}
 	v, err := system.Parse(text)
 	if err == nil && !v.IsWildcard() {
 		k.other = v

@@ -106,7 +106,8 @@ func (p *pepParser) separator() {
 }
 
 // segment consumes "[sep]word[sep][number]" and returns the number, "0" when it
-// is left out. Nothing is consumed when the word is not next.
+// is left out, as appendix B allows also after the separator ("1.0rc."). Nothing
+// is consumed when the word is not next.
 func (p *pepParser) segment(words ...string) (num string, found bool) {
 	start := p.at
 	p.separator()
@@ -114,13 +115,8 @@ func (p *pepParser) segment(words ...string) (num string, found bool) {
 		if !p.word(w) {
 			continue
 		}
-		end := p.at
 		p.separator()
-		if num = p.digits(); num == "" {
-			// A separator without a number belongs to the next segment.
-			p.at, num = end, "0"
-		}
-		return num, true
+		return cmp.Or(p.digits(), "0"), true
 	}
 	p.at = start
 	return "", false

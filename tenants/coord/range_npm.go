@@ -78,7 +78,8 @@ type partial struct {
 }
 
 // npmPartial reads "1", "1.2", "1.x", "1.2.3-beta", "*", with spaces, "v" and "="
-// before it, as node-semver does.
+// before it, as node-semver does, but refuses a number or prerelease after a
+// wildcard, of which node-semver ignores some and refuses others.
 func (p *rangeParser) npmPartial() (partial, error) {
 	for containsByte("v= \t", p.peek()) {
 		p.at++
@@ -123,28 +124,21 @@ func parsePartial(text string) (partial, error) {
 			if problem == "" && next != len(number) {
 				problem = "expected a number or a wildcard"
 			}
+			if problem == "" && wildcard {
+				problem = "a number cannot follow a wildcard"
+			}
 			if problem != "" {
 				return v, wrong(what, text, at, "%s, like 1.2.3, 1.x or *", problem)
 			}
-			if !wildcard {
-				v.nums[i], v.known = num, i+1
-			}
+			v.nums[i], v.known = num, i+1
 		}
 		at += len(number) + 1
 	}
 	if len(core) == len(text) {
 		return v, nil
 	}
-	if len(numbers) < 3 {
-		return v, wrong(what, text, len(core), "a prerelease or build needs three numbers before it")
-	}
 	if v.known < 3 {
-		// A wildcard makes the rest irrelevant, but it has to be well formed.
-		_, err := parseSemver("0.0.0" + text[len(core):])
-		if err != nil {
-			return v, within(err, what, text, len(core))
-		}
-		return v, nil
+		return v, wrong(what, text, len(core), "a prerelease or build needs three numbers before it")
 	}
 	full, err := parseSemver(text)
 	v.semver = full

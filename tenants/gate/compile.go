@@ -19,6 +19,7 @@ import (
 	"sluice.dev/sluice/tenants/catalog"
 	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/errs"
+	"sluice.dev/sluice/tenants/finding"
 	"sluice.dev/sluice/tenants/policy"
 	"sluice.dev/sluice/tenants/quarantine"
 	"sluice.dev/sluice/tenants/registry"
@@ -39,6 +40,7 @@ type compiler struct {
 	state    *quarantine.State
 	affected advisory.Advisories
 	snapshot time.Time
+	opened   map[string]time.Time // findings (P5)
 
 	documents map[uuid.UUID]*document // by remote
 	listings  map[uuid.UUID]*Listing
@@ -132,6 +134,9 @@ func (c *compiler) readState(ctx context.Context) error {
 			return err
 		}
 		if c.affected, err = c.g.Advisories.ForPackage(ctx, tx, c.pkg.Ecosystem, c.pkg.Name); err != nil {
+			return err
+		}
+		if c.opened, err = finding.OpenedIn(ctx, tx, c.pkg); err != nil {
 			return err
 		}
 		c.snapshot, err = c.g.Advisories.Snapshot(ctx, tx, c.pkg.Ecosystem)

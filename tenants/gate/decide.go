@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"sluice.dev/sluice/tenants/coord"
+	"sluice.dev/sluice/tenants/finding"
 	"sluice.dev/sluice/tenants/policy"
 	"sluice.dev/sluice/tenants/registry"
 )
@@ -32,7 +33,7 @@ func (c *compiler) decide(n *registry.Node, cand *candidate, version string, own
 func (c *compiler) matched(version string) []policy.Match {
 	m, ok := c.matches[version]
 	if !ok && len(c.affected) > 0 {
-		m = c.affected.Match(version)
+		m = finding.Since(c.affected.Match(version), version, c.opened)
 		c.matches[version] = m
 	}
 	return m

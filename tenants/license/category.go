@@ -40,13 +40,14 @@ func init() {
 			CNRI-Python curl FSFAP FTL HPND ICU IJG ISC JSON Libpng MIT MIT-0 MITNFA MS-PL MulanPSL-2.0 NAIST NCSA
 			NTP OFL OLDAP OpenSSL PHP Plexus PostgreSQL PSF Python Ruby SAX-PD SGI-B-2.0 SMLNJ TCL Unicode Unicode-DFS
 			Unlicense UPL Vim W3C WTFPL X11 Xnet Zend Zlib zlib-acknowledgement ZPL Info-ZIP libtiff mpich2 ODC-By PDDL
-			TCP-wrappers Spencer Sendmail-8.23 bcrypt-Solar-Designer BSD-3-Clause-LBNL AML ECL EFL Fair`,
+			TCP-wrappers Spencer LicenseRef-Public-Domain Sendmail-8.23 bcrypt-Solar-Designer BSD-3-Clause-LBNL AML ECL EFL Fair CECILL-B
+			AAL CERN-OHL-P Condor Entessa EUDatagrid Imlib2 Intel Jam MirOS Multics Naumen OLFL VSL WordNet XFree86 xinetd`,
 		WeakCopyleft: `LGPL MPL EPL CPL IPL CDDL APSL Artistic-1.0 MS-RL SPL Nokia CC-BY-SA ODbL OSET-PL
-			LPL ErlPL CECILL-C SISSL LPPL EUPL LGPLLR NPL`,
-		StrongCopyleft:  `GPL CECILL GFDL OSL QPL Sleepycat RPL`,
-		NetworkCopyleft: `AGPL SSPL CPAL RPSL`,
-		NonCommercial: `CC-BY-NC BUSL Elastic PolyForm-Noncommercial PolyForm-Small-Business CC-BY-ND Aladdin Hippocratic
-			Prosperity-3.0.0`,
+			LPL ErlPL CECILL-C SISSL LPPL EUPL LGPLLR NPL
+			CERN-OHL-W APL CATOSL CUA-OPL IPA Motosoto NASA NOSL LiLiQ-R YPL Zimbra`,
+		StrongCopyleft:  `GPL CECILL GFDL OSL QPL Sleepycat RPL CERN-OHL-S NGPL NPOSL RSCPL SimPL LiLiQ-Rplus TMate`,
+		NetworkCopyleft: `AGPL SSPL CPAL RPSL CAL`,
+		NonCommercial:   `CC-BY-NC BUSL Elastic PolyForm-Noncommercial PolyForm-Small-Business CC-BY-ND Aladdin Hippocratic`,
 	} {
 		for id := range strings.FieldsSeq(ids) {
 			families[id] = category

@@ -206,6 +206,15 @@ func (p *spdxParser) license() (*node, error) {
 	return &node{id: id + " WITH " + exception}, nil
 }
 
+// plainIDs are the ids that stand for themselves.
+var plainIDs = func() map[string]bool {
+	ids := map[string]bool{}
+	for _, id := range spdxlicenses.GetLicenses() {
+		ids[id] = replacements[id] == ""
+	}
+	return ids
+}()
+
 // canonicalID returns the id as the SPDX list spells it today, with "+" where
 // it is part of the text and means something. References are kept as they are.
 func canonicalID(text string) (string, bool) {

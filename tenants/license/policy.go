@@ -124,8 +124,8 @@ func (p *Policy) Evaluate(e Expression) Violation {
 // EvaluateText is [Policy.Evaluate] for an expression that was normalized
 // before and is read again; text that is no expression is unknown.
 func (p *Policy) EvaluateText(text string) Violation {
-	if known, ok := canonicalID(text); ok && known == text && !strings.ContainsAny(text, " ()") {
-		// The usual case, one licence, allocates nothing when it is fine.
+	if plainIDs[text] {
+		// The usual case, one licence that is fine, allocates nothing.
 		if severity, _ := p.severityOf(text); severity == None {
 			return Violation{}
 		}

@@ -72,7 +72,7 @@ func NewResolver(d *db.DB) *Resolver {
 // BySlug returns the organization with the slug, in lower case. No such one is
 // NotFound.
 func (r *Resolver) BySlug(ctx context.Context, slug string) (Ref, error) {
-	if !slugForm.MatchString(slug) {
+	if !isLabel(slug) {
 		return Ref{}, unknown("org.BySlug", slug)
 	}
 	f, err := r.places.Get(ctx, place{slug: slug}, func(ctx context.Context) (found, error) {
@@ -138,7 +138,7 @@ func CanonicalHost(host string) string {
 		return ""
 	}
 	for label := range strings.SplitSeq(host, ".") {
-		if !slugForm.MatchString(label) {
+		if !isLabel(label) {
 			return ""
 		}
 	}

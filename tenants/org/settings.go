@@ -2,6 +2,7 @@ package org
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"slices"
@@ -17,7 +18,6 @@ import (
 // Bounds of the settings (law F3).
 const (
 	MaxReservedPatterns = 500
-	MaxPatternLength    = 214      // characters; the longest name that npm allows
 	MaxLicensePolicy    = 64 << 10 // bytes
 )
 
@@ -37,24 +37,14 @@ func (s *Service) Rename(ctx context.Context, name string) (Organization, error)
 }
 
 // ReservePatterns replaces the name patterns that the organization owns (O3).
-// Whether each is a pattern of its ecosystem is for the caller to have checked
-// with coord's parser; here it must have an ecosystem, be bounded and be
-// printable. Duplicates collapse.
+// They are kept normalized and sorted; duplicates collapse. A pattern that its
+// ecosystem does not have, or that covers every name, is Invalid and changes
+// nothing.
 func (s *Service) ReservePatterns(ctx context.Context, patterns []coord.ReservedPattern) (Organization, error) {
-	patterns = slices.Clone(patterns)
-	for i := range patterns {
-		patterns[i].Pattern = strings.TrimSpace(patterns[i].Pattern)
-	}
-	if err := checkPatterns(patterns); err != nil {
+	patterns, err := normalizePatterns(patterns)
+	if err != nil {
 		return Organization{}, err
 	}
-	slices.SortFunc(patterns, func(a, b coord.ReservedPattern) int {
-		if c := strings.Compare(string(a.Ecosystem), string(b.Ecosystem)); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Pattern, b.Pattern)
-	})
-	patterns = slices.Compact(patterns)
 	return s.change(ctx, "organization:update", func(o Organization, u *ent.OrganizationUpdateOne) change {
 		if slices.Equal(o.ReservedPatterns, patterns) {
 			return change{}
@@ -64,27 +54,28 @@ func (s *Service) ReservePatterns(ctx context.Context, patterns []coord.Reserved
 	})
 }
 
-func checkPatterns(patterns []coord.ReservedPattern) error {
-	wrong := func(format string, args ...any) error {
-		return errs.New(errs.Invalid, "org.ReservePatterns", format, args...).On("reservedPatterns")
+func normalizePatterns(in []coord.ReservedPattern) ([]coord.ReservedPattern, error) {
+	wrong := func(format string, args ...any) ([]coord.ReservedPattern, error) {
+		return nil, errs.New(errs.Invalid, "org.ReservePatterns", format, args...).On("reservedPatterns")
 	}
-	if len(patterns) > MaxReservedPatterns {
-		return wrong("%d reserved patterns; at most %d are allowed", len(patterns), MaxReservedPatterns)
+	if len(in) > MaxReservedPatterns {
+		return wrong("%d reserved patterns; at most %d are allowed", len(in), MaxReservedPatterns)
 	}
-	for i, p := range patterns {
-		switch {
-		case !slices.Contains([]coord.Ecosystem{coord.NPM, coord.PyPI, coord.Maven, coord.NuGet}, p.Ecosystem):
-			return wrong("reserved pattern %d: %q is no ecosystem; must be one of NPM, PYPI, MAVEN, NUGET", i+1, p.Ecosystem)
-		case strings.Trim(p.Pattern, "*") == "":
-			return wrong("reserved pattern %d: %q would own every name of %s; name a scope or prefix, for example @acme/*", i+1, p.Pattern, p.Ecosystem)
-		case len(p.Pattern) > MaxPatternLength:
-			return wrong("reserved pattern %d has %d characters; at most %d are allowed", i+1, len(p.Pattern), MaxPatternLength)
+	out := make([]coord.ReservedPattern, 0, len(in))
+	for i, r := range in {
+		p, err := coord.ParsePattern(r.Ecosystem, strings.TrimSpace(r.Pattern))
+		if err != nil {
+			return wrong("reserved pattern %d: %v", i+1, err)
 		}
-		if at := strings.IndexFunc(p.Pattern, func(r rune) bool { return r <= ' ' || r > '~' }); at >= 0 {
-			return wrong("reserved pattern %d: %q has a character at byte %d that no package name has", i+1, p.Pattern, at)
+		if strings.Trim(p.String(), "*") == "" {
+			return wrong("reserved pattern %d: %q would own every name of %s; name a scope or a prefix, for example @acme/*", i+1, r.Pattern, r.Ecosystem.OSV())
 		}
+		out = append(out, coord.ReservedPattern{Ecosystem: r.Ecosystem, Pattern: p.String()})
 	}
-	return nil
+	slices.SortFunc(out, func(a, b coord.ReservedPattern) int {
+		return cmp.Or(strings.Compare(string(a.Ecosystem), string(b.Ecosystem)), strings.Compare(a.Pattern, b.Pattern))
+	})
+	return slices.Compact(out), nil
 }
 
 // SetLicensePolicy replaces the default licence policy (P11). What it means is

@@ -1,7 +1,6 @@
 package org
 
 import (
-	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -12,7 +11,19 @@ import (
 // MaxName bounds the names of organizations, in characters.
 const MaxName = 100
 
-var slugForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+// isLabel reports whether s is one label of a host name in lower case (RFC 1123
+// 2.1). It is asked on every request.
+func isLabel(s string) bool {
+	if len(s) == 0 || len(s) > 63 || s[0] == '-' || s[len(s)-1] == '-' {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return false
+		}
+	}
+	return true
+}
 
 // reserved are the subdomains and first path segments that mean something to
 // the platform, its operators or to mail and browsers.
@@ -43,7 +54,7 @@ func checkSlug(slug string) error {
 		return wrong("the slug is empty; it becomes the subdomain, for example acme")
 	case len(slug) > 63:
 		return wrong("the slug has %d characters; a subdomain has 63 at most", len(slug))
-	case !slugForm.MatchString(slug):
+	case !isLabel(slug):
 		return wrong("the slug %q is not a subdomain: use a-z, 0-9 and - between them, for example acme-labs", slug)
 	case len(slug) > 3 && slug[2:4] == "--":
 		// RFC 5891 4.2.3.1 keeps these for encodings such as xn--.

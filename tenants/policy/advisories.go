@@ -30,10 +30,39 @@ func (e *evaluation) advisories() {
 			counted = append(counted, m)
 		}
 	}
-	if len(counted) > 0 {
-		e.matched(counted)
+	now, later := e.graced(counted)
+	if len(now) > 0 {
+		e.matched(now, e.rule.Effect)
+	}
+	if len(later) > 0 {
+		e.matched(later, min(e.rule.Effect, Warn))
 	}
 	e.feed()
+}
+
+// graced splits off the vulnerabilities that became known about a version which
+// the rule's registry holds, and whose grace time has not ended: they warn (P5).
+func (e *evaluation) graced(counted []*Match) (now, later []*Match) {
+	grace := DefaultGrace
+	if g := e.rule.Params.Grace; g != nil {
+		grace = *g
+	}
+	if !e.hop.Holds || e.rule.Kind != KindVulnerability || grace == 0 {
+		return counted, nil
+	}
+	for _, m := range counted {
+		since := m.Since
+		if since.IsZero() {
+			since = e.now
+		}
+		if end := since.Add(grace); end.After(e.now) {
+			later = append(later, m)
+			e.until(end)
+		} else {
+			now = append(now, m)
+		}
+	}
+	return now, later
 }
 
 // counts reports whether the rule in hand is about the match, and nobody has
@@ -46,9 +75,9 @@ func (e *evaluation) counts(m *Match) bool {
 }
 
 // matched appends one verdict for all matches that count, the worst first.
-func (e *evaluation) matched(counted []*Match) {
+func (e *evaluation) matched(counted []*Match, effect Effect) {
 	slices.SortStableFunc(counted, func(a, b *Match) int { return int(b.Effective()) - int(a.Effective()) })
-	v := e.verdict(e.rule.Effect)
+	v := e.verdict(effect)
 	for _, m := range counted {
 		v.Evidence = append(v.Evidence, m.ID)
 		if !m.Malware {

@@ -111,6 +111,7 @@ type Rule struct {
 	OnViolation OnViolation
 	Unknown     Unknown
 	Params      Params
+	AutoRelease bool // whether a hold of this rule ends by itself when its cause has gone (Q5)
 }
 
 // Params are the settings of a rule; only those of its kind are read. The JSON
@@ -120,7 +121,10 @@ type Params struct {
 	MinAge      time.Duration      `json:"minAge,omitempty"`      // MINIMUM_AGE: up to 90 days
 	Definitions []coord.Definition `json:"definitions,omitempty"` // BLOCK: what is blocked; MINIMUM_AGE: what is exempt
 	License     *license.Policy    `json:"license,omitempty"`     // LICENSE: nil means that everything is allowed
-	MaxFeedAge  time.Duration      `json:"maxFeedAge,omitempty"`  // VULNERABILITY, MALWARE: older snapshots are unknown; 0 = any age
+	// Grace is how long a vulnerability that became known about a version which
+	// the rule's registry holds only warns (P5); nil = 7 days, 0 = act at once.
+	Grace      *time.Duration `json:"grace,omitempty"`
+	MaxFeedAge time.Duration  `json:"maxFeedAge,omitempty"` // VULNERABILITY, MALWARE: older snapshots are unknown; 0 = any age
 }
 
 // Hop is one registry on the path of a version with its rules, in order.
@@ -186,7 +190,8 @@ type Match struct {
 	Severity Severity
 	CVSS     float64 // 0 = none given
 	Malware  bool
-	FixedIn  []string // fixed versions that the advisory names for this package, ascending
+	FixedIn  []string  // fixed versions that the advisory names for this package, ascending
+	Since    time.Time // when the organization's finding was opened; zero = not yet, which counts as now
 }
 
 // LicenseState tells whether a licence is known.

@@ -15,6 +15,8 @@ const (
 	MaxMinAge      = 90 * 24 * time.Hour // P9
 	MaxDefinitions = 5000
 	MaxRuleName    = 200 // bytes
+	MaxGrace       = 90 * 24 * time.Hour
+	DefaultGrace   = 7 * 24 * time.Hour // P5
 )
 
 // DefaultFirewallRules returns the rules that a new firewall has (P11):
@@ -25,7 +27,7 @@ func DefaultFirewallRules() []Rule {
 	rule := func(name string, kind Kind, effect Effect, params Params) Rule {
 		return Rule{
 			Name: name, Kind: kind, Mode: Enforce, Effect: effect, Applies: DefaultScope(kind),
-			OnViolation: Hide, Unknown: DefaultUnknown(kind), Params: params,
+			OnViolation: Hide, Unknown: DefaultUnknown(kind), Params: params, AutoRelease: true,
 		}
 	}
 	return []Rule{
@@ -93,6 +95,9 @@ func (r Rule) validateParams(fail func(field, format string, args ...any)) {
 		if p.MaxFeedAge < 0 {
 			fail("params.maxFeedAge", "must not be negative")
 		}
+		if g := p.Grace; g != nil && (*g < 0 || *g > MaxGrace) {
+			fail("params.grace", "%s must be at least 0 and at most %s", days(*g), days(MaxGrace))
+		}
 	case KindLicense:
 		if p.License == nil {
 			fail("params.license", "must have a licence policy")
@@ -128,6 +133,7 @@ type paramsJSON struct {
 	plainParams
 	MinAge     string `json:"minAge,omitempty"`
 	MaxFeedAge string `json:"maxFeedAge,omitempty"`
+	Grace      string `json:"grace,omitempty"`
 }
 
 type plainParams Params
@@ -141,6 +147,9 @@ func (p Params) MarshalJSON() ([]byte, error) {
 	}
 	if p.MaxFeedAge != 0 {
 		stored.MaxFeedAge = p.MaxFeedAge.String()
+	}
+	if p.Grace != nil {
+		stored.Grace = p.Grace.String()
 	}
 	return json.Marshal(stored)
 }
@@ -158,6 +167,14 @@ func (p *Params) UnmarshalJSON(data []byte) error {
 	}
 	if read.MaxFeedAge, err = duration("maxFeedAge", stored.MaxFeedAge); err != nil {
 		return err
+	}
+	read.Grace = nil
+	if stored.Grace != "" {
+		g, err := duration("grace", stored.Grace)
+		if err != nil {
+			return err
+		}
+		read.Grace = &g
 	}
 	*p = read
 	return nil

@@ -120,3 +120,27 @@ func (s *Service) remote(ctx context.Context, tx *db.Tx, op string, id uuid.UUID
 	}
 	return r, err
 }
+
+// MoveRemote changes a remote's address. What was remembered from the old one
+// stays until the new one answers.
+func (s *Service) MoveRemote(ctx context.Context, id uuid.UUID, baseURL string) error {
+	const op = "update remote"
+	base, err := checkBaseURL(op, baseURL)
+	if err != nil {
+		return err
+	}
+	return s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		old, err := s.remote(ctx, tx, op, id)
+		if err != nil || old.BaseURL == base {
+			return err
+		}
+		if err := tx.Ent.Remote.UpdateOneID(id).SetBaseURL(base).Exec(ctx); err != nil {
+			return err
+		}
+		if err := s.Audit.Record(ctx, tx, audit.Event{Action: "remote:update", ObjectType: "remote", ObjectID: id.String(),
+			Before: map[string]any{"baseUrl": old.BaseURL}, After: map[string]any{"baseUrl": base}}); err != nil {
+			return err
+		}
+		return s.changed(ctx, tx)
+	})
+}

@@ -61,7 +61,7 @@ func (s *Service) UpdateRule(ctx context.Context, rule policy.Rule) error {
 			return err
 		}
 		err = tx.Ent.PolicyRule.UpdateOneID(rule.ID).SetName(rule.Name).SetMode(string(rule.Mode)).SetEffect(rule.Effect.String()).
-			SetApplies(string(rule.Applies)).SetOnViolation(string(rule.OnViolation)).SetUnknown(string(rule.Unknown)).SetParams(params).Exec(ctx)
+			SetApplies(string(rule.Applies)).SetOnViolation(string(rule.OnViolation)).SetUnknown(string(rule.Unknown)).SetParams(params).SetAutoRelease(rule.AutoRelease).Exec(ctx)
 		if err != nil {
 			return err
 		}
@@ -110,7 +110,7 @@ func (s *Service) addRules(ctx context.Context, tx *db.Tx, registryID uuid.UUID,
 		}
 		made, err := tx.Ent.PolicyRule.Create().SetRegistryID(registryID).SetPosition(n + i).SetName(r.Name).SetKind(string(r.Kind)).
 			SetMode(string(r.Mode)).SetEffect(r.Effect.String()).SetApplies(string(r.Applies)).SetOnViolation(string(r.OnViolation)).
-			SetUnknown(string(r.Unknown)).SetParams(params).SetCreatedAt(s.Now()).Save(ctx)
+			SetUnknown(string(r.Unknown)).SetParams(params).SetAutoRelease(r.AutoRelease).SetCreatedAt(s.Now()).Save(ctx)
 		if err != nil {
 			return err
 		}
@@ -123,7 +123,7 @@ func (s *Service) addRules(ctx context.Context, tx *db.Tx, registryID uuid.UUID,
 // absent rule (F1).
 func ruleOf(r *ent.PolicyRule) (policy.Rule, error) {
 	out := policy.Rule{ID: r.ID, Name: r.Name, Kind: policy.Kind(r.Kind), Mode: policy.Mode(r.Mode), Applies: policy.Scope(r.Applies),
-		OnViolation: policy.OnViolation(r.OnViolation), Unknown: policy.Unknown(r.Unknown)}
+		OnViolation: policy.OnViolation(r.OnViolation), Unknown: policy.Unknown(r.Unknown), AutoRelease: r.AutoRelease}
 	if err := out.Effect.UnmarshalText([]byte(r.Effect)); err != nil {
 		return out, fmt.Errorf("rule %s: %w", r.ID, err)
 	}

@@ -306,7 +306,7 @@ func (s *Snapshots) open(known map[uuid.UUID]*Remote, r *ent.Remote) (*Remote, e
 		return have, nil
 	}
 	out := &Remote{ID: r.ID, Name: r.Name, BaseURL: r.BaseURL, Internal: r.Internal, FileHosts: r.FileHosts}
-	if r.Credential != nil {
+	if r.Credential != nil && len(*r.Credential) > 0 {
 		plain, err := s.seal.Open(*r.Credential)
 		if err != nil {
 			return nil, fmt.Errorf("remote %q: %w", r.Name, err)
@@ -329,4 +329,16 @@ func patterns(e coord.Ecosystem, texts []string) ([]coord.Pattern, error) {
 		out = append(out, p)
 	}
 	return out, nil
+}
+
+// WithRules returns the ids of an ecosystem's registries that have rules of
+// their own.
+func (s *Snapshot) WithRules(e coord.Ecosystem) []uuid.UUID {
+	ids := []uuid.UUID{}
+	for id, n := range s.byID {
+		if n.Ecosystem == e && len(n.Rules) > 0 {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }

@@ -1,0 +1,101 @@
+package main
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"sluice.dev/sluice/tenants/registry"
+)
+
+// secret is a flag value that never prints.
+type secret string
+
+// String hides the value.
+func (s secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return "***"
+}
+
+// databaseFlags name an operator's PostgreSQL.
+type databaseFlags struct {
+	DatabaseURL   secret `help:"Database URL of the role sluice_app, which cannot bypass row-level security." env:"SLUICE_DATABASE_URL" placeholder:"postgres://…"`
+	DatabaseConns int32  `help:"Most database connections of this node." default:"20" env:"SLUICE_DATABASE_CONNS"`
+}
+
+// nodeFlags configure a node.
+type nodeFlags struct {
+	Listen         string   `help:"Address to listen on." default:"127.0.0.1:8080" env:"SLUICE_LISTEN"`
+	PublicURL      string   `help:"The platform's address as clients see it, without path; default: http:// and the listen address." env:"SLUICE_PUBLIC_URL"`
+	BaseDomain     []string `help:"Further hosts whose subdomains are organizations." default:"localhost" env:"SLUICE_BASE_DOMAINS"`
+	Subdomains     bool     `help:"Wildcard DNS exists: links to an organization use its subdomain." env:"SLUICE_SUBDOMAINS"`
+	TrustedProxies []string `help:"CIDR ranges of proxies whose X-Forwarded headers are believed." env:"SLUICE_TRUSTED_PROXIES"`
+	AllowRemote    []string `help:"Private hosts or ranges that remotes may be on (host, host:port or CIDR)." env:"SLUICE_ALLOW_REMOTES"`
+	BlobDir        string   `help:"Folder of the package files." env:"SLUICE_BLOB_DIR" type:"path"`
+	SecretKeys     []secret `help:"Keys that seal stored secrets, 64 hexadecimal digits each, the newest first." env:"SLUICE_SECRET_KEYS"`
+	CacheMiB       int64    `help:"Memory for decoded documents and for rendered answers, each." default:"128" env:"SLUICE_CACHE_MIB"`
+}
+
+// validate returns all mistakes at once.
+func (f *nodeFlags) validate() error {
+	var bad []error
+	host, port, err := net.SplitHostPort(f.Listen)
+	if err != nil || port == "" {
+		bad = append(bad, fmt.Errorf("--listen %q is no address; want host:port, for example 127.0.0.1:8080", f.Listen))
+	}
+	if f.PublicURL == "" && err == nil {
+		if host == "" || net.ParseIP(host) != nil && net.ParseIP(host).IsUnspecified() {
+			host = "localhost"
+		}
+		f.PublicURL = "http://" + net.JoinHostPort(host, port)
+	}
+	if u, err := url.Parse(f.PublicURL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || strings.Trim(u.Path, "/") != "" {
+		bad = append(bad, fmt.Errorf("--public-url %q must be a scheme and a host without path, for example https://sluice.example", f.PublicURL))
+	}
+	if f.BlobDir == "" {
+		bad = append(bad, errors.New("--blob-dir is missing: the folder of the package files"))
+	}
+	if _, err := f.proxies(); err != nil {
+		bad = append(bad, err)
+	}
+	if _, err := f.sealer(); err != nil {
+		bad = append(bad, err)
+	}
+	if f.CacheMiB < 1 || f.CacheMiB > 1<<20 {
+		bad = append(bad, fmt.Errorf("--cache-mib %d must be between 1 and 1048576", f.CacheMiB))
+	}
+	return errors.Join(bad...)
+}
+
+func (f *nodeFlags) proxies() ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, p := range f.TrustedProxies {
+		prefix, err := netip.ParsePrefix(p)
+		if err != nil {
+			return nil, fmt.Errorf("--trusted-proxies %q is no CIDR range, for example 10.0.0.0/8", p)
+		}
+		out = append(out, prefix)
+	}
+	return out, nil
+}
+
+func (f *nodeFlags) sealer() (*registry.Sealer, error) {
+	if len(f.SecretKeys) == 0 {
+		return nil, errors.New("--secret-keys is missing: 64 hexadecimal digits, for example from `openssl rand -hex 32`")
+	}
+	keys := make([][]byte, len(f.SecretKeys))
+	for i, k := range f.SecretKeys {
+		b, err := hex.DecodeString(string(k))
+		if err != nil || len(b) != 32 {
+			return nil, fmt.Errorf("--secret-keys: key %d is not 64 hexadecimal digits", i+1)
+		}
+		keys[i] = b
+	}
+	return registry.NewSealer(keys...)
+}

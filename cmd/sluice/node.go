@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"sluice.dev/sluice/ent/db"
+	"sluice.dev/sluice/jobs"
+	"sluice.dev/sluice/protocol/npm"
+	"sluice.dev/sluice/protocol/upstream"
+	"sluice.dev/sluice/tenants/access"
+	"sluice.dev/sluice/tenants/advisory"
+	"sluice.dev/sluice/tenants/audit"
+	"sluice.dev/sluice/tenants/blob"
+	"sluice.dev/sluice/tenants/coord"
+	"sluice.dev/sluice/tenants/finding"
+	"sluice.dev/sluice/tenants/gate"
+	"sluice.dev/sluice/tenants/org"
+	"sluice.dev/sluice/tenants/quarantine"
+	"sluice.dev/sluice/tenants/registry"
+)
+
+// node is everything that one process runs, made by plain constructors.
+type node struct {
+	flags      nodeFlags
+	now        func() time.Time
+	db         *db.DB
+	blobs      *blob.Disk
+	orgs       *org.Service
+	resolver   *org.Resolver
+	access     *access.Service
+	shapes     *registry.Snapshots
+	registries *registry.Service
+	advisories *advisory.Service
+	importer   *advisory.Importer
+	quarantine *quarantine.Service
+	decisions  *audit.Decisions
+	gate       *gate.Gate
+
+	stop    context.CancelFunc // ends the node's life
+	life    context.Context
+	running sync.WaitGroup
+	worker  *river.Client[pgx.Tx]
+	jobDeps jobs.Deps
+}
+
+// newNode opens the database and the blob store and wires the services. Close
+// it. Nothing runs yet.
+func newNode(ctx context.Context, d databaseFlags, f nodeFlags, now func() time.Time) (*node, error) {
+	if err := f.validate(); err != nil {
+		return nil, err
+	}
+	if d.DatabaseURL == "" {
+		return nil, errors.New("--database-url is missing; `sluice dev` brings a database of its own")
+	}
+	seal, err := f.sealer()
+	if err != nil {
+		return nil, err
+	}
+	database, err := db.Open(ctx, string(d.DatabaseURL), d.DatabaseConns)
+	if err != nil {
+		return nil, err
+	}
+	pending, err := database.Pending(ctx)
+	if err == nil && pending {
+		err = errors.New("the database has an older schema than this version needs; run `sluice migrate` first")
+	}
+	if err != nil {
+		database.Close()
+		return nil, err
+	}
+	if err := os.MkdirAll(f.BlobDir, 0o750); err != nil {
+		database.Close()
+		return nil, fmt.Errorf("the folder of the package files cannot be made: %w", err)
+	}
+	blobs, err := blob.NewDisk(f.BlobDir)
+	if err != nil {
+		database.Close()
+		return nil, err
+	}
+	n := &node{flags: f, now: now, db: database, blobs: blobs}
+	n.life, n.stop = context.WithCancel(context.WithoutCancel(ctx))
+	if err := n.wire(seal); err != nil {
+		n.stop()
+		database.Close()
+		return nil, err
+	}
+	return n, nil
+}
+
+func (n *node) wire(seal *registry.Sealer) error {
+	log := audit.New(n.now)
+	n.orgs = org.New(n.db, log, n.now)
+	n.resolver = org.NewResolver(n.db)
+	n.access = access.New(n.db, log, n.now)
+	n.shapes = registry.NewSnapshots(n.db, seal)
+	n.quarantine = &quarantine.Service{DB: n.db, Audit: log, Now: n.now}
+	n.registries = &registry.Service{DB: n.db, Audit: log, Now: n.now, Built: []coord.Ecosystem{coord.NPM}, Seal: seal,
+		BeforeUnlink: n.quarantine.Unlinking, AfterLink: n.quarantine.Linked}
+	n.advisories = advisory.NewService(n.db)
+	n.importer = advisory.NewImporter(n.db)
+	n.decisions = audit.NewDecisions(n.db, n.now)
+	client, err := upstream.New(upstream.Config{AllowedHosts: n.flags.AllowRemote, UserAgent: "sluice/" + version})
+	if err != nil {
+		return err
+	}
+	n.gate = gate.New(n.life, gate.Config{DB: n.db, Blobs: n.blobs, Shapes: n.shapes, Advisories: n.advisories, Quarantine: n.quarantine,
+		Decisions: n.decisions, Protocols: []gate.Protocol{npm.New(client)}, Now: n.now,
+		RenderBudget: n.flags.CacheMiB << 20, DecodeBudget: n.flags.CacheMiB << 20})
+	n.jobDeps = jobs.Deps{DB: n.db, Quarantine: n.quarantine, Reviewer: n.gate, Blobs: n.blobs, Now: n.now,
+		Finding: &finding.Service{DB: n.db, Shapes: n.shapes, Advisories: n.advisories, Quarantine: n.quarantine, Now: n.now}}
+	return nil
+}
+
+// start runs the change feed and the flushing of counters, and waits until the
+// feed is trusted.
+func (n *node) start(ctx context.Context) error {
+	n.running.Go(func() { n.db.Feed.Run(n.life) })
+	n.running.Go(func() { n.flush(n.life) })
+	return n.db.Feed.Wait(ctx)
+}
+
+// flush writes batched counters every second.
+func (n *node) flush(ctx context.Context) {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		n.flushOnce(ctx)
+	}
+}
+
+func (n *node) flushOnce(ctx context.Context) {
+	if err := errors.Join(n.decisions.Flush(ctx), n.access.Flush(ctx)); err != nil && ctx.Err() == nil {
+		slog.WarnContext(ctx, "counters could not be written; they are kept and tried again", "error", err)
+	}
+}
+
+// startWorker runs River, and takes up cascades that a killed worker left.
+func (n *node) startWorker(ctx context.Context) error {
+	w, err := jobs.New(n.jobDeps, slog.Default())
+	if err != nil {
+		return err
+	}
+	if err := w.Start(n.life); err != nil {
+		return fmt.Errorf("start the worker: %w", err)
+	}
+	n.worker = w
+	return jobs.Resume(ctx, n.db, n.quarantine)
+}
+
+// close ends what runs, within a bounded time, and writes what is batched.
+func (n *node) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if n.worker != nil {
+		if err := n.worker.StopAndCancel(ctx); err != nil {
+			slog.Warn("the worker did not stop in time", "error", err)
+		}
+	}
+	n.flushOnce(ctx)
+	n.stop()
+	n.gate.Wait()
+	n.running.Wait()
+	n.db.Close()
+}
+
+// listen serves until the context ends, then lets running requests finish.
+func (n *node) listen(ctx context.Context, ln net.Listener, h http.Handler) error {
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 20 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
+		ErrorLog: slog.NewLogLogger(slog.Default().Handler(), slog.LevelDebug)}
+	failed := make(chan error, 1)
+	go func() { failed <- srv.Serve(ln) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if err := srv.Shutdown(grace); err != nil {
+		return srv.Close()
+	}
+	return nil
+}

@@ -1,0 +1,102 @@
+package protocol
+
+import (
+	"context"
+	"encoding/json"
+	"html/template"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+
+	"sluice.dev/sluice/tenants/audit"
+	"sluice.dev/sluice/tenants/policy"
+)
+
+// Decisions finds recorded decisions; *audit.Decisions is one.
+type Decisions interface {
+	ByID(ctx context.Context, id string) (audit.Decided, error)
+}
+
+// decisionBody is what the gate records of a refusal or of a list.
+type decisionBody struct {
+	Registry string           `json:"registry"`
+	Instead  string           `json:"instead,omitempty"`
+	Decision *policy.Decision `json:"decision,omitempty"`
+	Count    int              `json:"count,omitempty"`
+	Withheld []withheldLine   `json:"withheld,omitempty"`
+}
+
+type withheldLine struct {
+	Version string          `json:"version"`
+	Verdict *policy.Verdict `json:"verdict"`
+}
+
+// DecisionPage answers /-/decisions/{id}: the page behind the link of a
+// refusal. It needs no login and shows only what the refusal said (F2); who
+// asks for JSON gets JSON.
+func DecisionPage(log Decisions) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			http.Error(w, "only GET and HEAD work here", http.StatusMethodNotAllowed)
+			return
+		}
+		d, err := log.ByID(r.Context(), path.Base(r.URL.Path))
+		if err != nil {
+			Problem(w, r, err)
+			return
+		}
+		var body decisionBody
+		if err := json.Unmarshal(d.Body, &body); err != nil {
+			Problem(w, r, err)
+			return
+		}
+		h := w.Header()
+		Harden(h)
+		h.Set("Cache-Control", "private, no-store")
+		if strings.Contains(r.Header.Get("Accept"), "json") {
+			h.Set("Content-Type", "application/json")
+			_ = json.NewEncoder(w).Encode(map[string]any{"id": d.ID, "at": d.At, "purl": d.Version.PURL(), "effect": d.Effect, "snapshot": d.Snapshot,
+				"registry": body.Registry, "instead": body.Instead, "withheld": body.lines(d)})
+			return
+		}
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
+		h.Set("Content-Type", "text/html; charset=utf-8")
+		_ = decisionPage.Execute(w, map[string]any{"D": d, "B": body, "Lines": body.lines(d), "At": d.At.UTC().Format("2 January 2006 15:04 UTC"),
+			"Snapshot": snapshotText(d.Snapshot)})
+	})
+}
+
+// lines returns what is withheld, for a file one line.
+func (b *decisionBody) lines(d audit.Decided) []withheldLine {
+	if b.Decision == nil {
+		return b.Withheld
+	}
+	return []withheldLine{{d.Version.Version, b.Decision.Decisive}}
+}
+
+func snapshotText(t time.Time) string {
+	if t.IsZero() {
+		return "no advisory feed had been imported"
+	}
+	return "advisory data of " + t.UTC().Format("2 January 2006 15:04 UTC")
+}
+
+var decisionPage = template.Must(template.New("decision").Parse(`<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Withheld: {{.D.Version.Name}}</title>
+<style>
+body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:3rem auto;padding:0 1rem;color:#1c2430;background:#fff}
+h1{font-size:1.4rem;margin:0 0 1rem}code{background:#eef1f5;padding:.1em .3em;border-radius:3px}
+.why{border-left:4px solid #c0392b;padding:.4rem 1rem;margin:.8rem 0;background:#fdf3f2}
+.do{border-left:4px solid #1e8449;padding:.4rem 1rem;margin:.8rem 0;background:#f0f9f3}
+small{color:#5b6675}
+@media(prefers-color-scheme:dark){body{background:#14181f;color:#e6eaf0}code{background:#252c37}.why{background:#2c1b1a}.do{background:#16281c}small{color:#97a3b4}}
+</style></head><body>
+<h1><code>{{.D.Version.Name}}{{with .D.Version.Version}}@{{.}}{{end}}</code> is withheld by the registry {{.B.Registry}}</h1>
+{{range .Lines}}{{$v := .Version}}{{with .Verdict}}<div class="why"><strong>{{$v}}</strong>: {{.Reason}}.<br>
+<small>{{.Kind}}, decided by the registry {{.RegistryName}}, rule "{{.RuleName}}"{{if not .Until.IsZero}}; available from {{.Until.UTC.Format "2 January 2006 15:04 UTC"}}{{end}}</small></div>{{end}}{{end}}
+{{with .B.Instead}}<div class="do">Install <code>{{.}}</code> instead.</div>{{end}}
+<p><small>Decision {{.D.ID}} of {{.At}}, with {{.Snapshot}}. A security engineer of your organization can say more.</small></p>
+</body></html>
+`))
