@@ -24,9 +24,9 @@ type UpstreamInput struct {
 	// NewRemote is made together with the edge, in the same transaction. Its
 	// ecosystem is the registry's, whatever it says.
 	NewRemote *RemoteInput
-	Position *int     // 0 = first; nil = last
-	Include  []string // name patterns (R10); empty = everything
-	Exclude  []string
+	Position  *int     // 0 = first; nil = last
+	Include   []string // name patterns (R10); empty = everything
+	Exclude   []string
 	// MayBypass says that the caller holds registry:bypass-firewall, which a
 	// remote beside a firewall, and the last path to one, need (R9).
 	MayBypass bool
