@@ -22,8 +22,7 @@ type Reach struct {
 // EventQuery selects audit events for a list, the newest first.
 type EventQuery struct {
 	Reach      Reach
-	Registry   uuid.UUID // nil = all within reach
-	Action     string    // exact, like all texts here; "" = all
+	Action     string // exact, like all texts here; "" = all
 	Actor      string
 	ObjectType string
 	ObjectID   string
@@ -57,9 +56,6 @@ func Events(ctx context.Context, tx *db.Tx, q EventQuery) ([]*ent.AuditEvent, er
 }
 
 func (q EventQuery) where() (out []predicate.AuditEvent) {
-	if q.Registry != uuid.Nil {
-		out = append(out, auditevent.RegistryID(q.Registry))
-	}
 	if q.Action != "" {
 		out = append(out, auditevent.Action(q.Action))
 	}

@@ -33,15 +33,14 @@ type Recorded struct {
 
 // DecisionQuery selects decisions for a list, the newest first.
 type DecisionQuery struct {
-	Reach    Reach
-	Registry uuid.UUID // nil = all within reach
-	Package  string    // exact, normalized; "" = all
-	Version  string    // exact; "" = all
-	Effect   string    // "" = all
-	From     time.Time // zero = no bound
-	To       time.Time // exclusive; zero = no bound
-	After    *Mark     // nil = from the newest
-	Limit    int
+	Reach   Reach
+	Package string    // exact, normalized; "" = all
+	Version string    // exact; "" = all
+	Effect  string    // "" = all
+	From    time.Time // zero = no bound
+	To      time.Time // exclusive; zero = no bound
+	After   *Mark     // nil = from the newest
+	Limit   int
 }
 
 const recordedColumns = `id, at, last_at, count, registry_id, token_id, channel, ecosystem, name, version, effect, snapshot_at, decision`
@@ -62,10 +61,10 @@ func DecisionLog(ctx context.Context, tx *db.Tx, q DecisionQuery) ([]Recorded, e
 		ids = []uuid.UUID{}
 	}
 	rows, err := tx.Query(ctx, `SELECT `+recordedColumns+` FROM decisions
-		WHERE ($1 OR registry_id = ANY ($2)) AND ($3::uuid IS NULL OR registry_id = $3) AND ($4 = '' OR name = $4)
-		AND ($5 = '' OR version = $5) AND ($6 = '' OR effect = $6) AND ($7::timestamptz IS NULL OR at >= $7) AND ($8::timestamptz IS NULL OR at < $8)
-		AND ($9::timestamptz IS NULL OR (at, id) < ($9, $10)) ORDER BY at DESC, id DESC LIMIT $11`,
-		q.Reach.All, ids, nullable(q.Registry), q.Package, q.Version, q.Effect, moment(q.From), moment(q.To), moment(after.At), after.ID, q.Limit)
+		WHERE ($1 OR registry_id = ANY ($2)) AND ($3 = '' OR name = $3)
+		AND ($4 = '' OR version = $4) AND ($5 = '' OR effect = $5) AND ($6::timestamptz IS NULL OR at >= $6) AND ($7::timestamptz IS NULL OR at < $7)
+		AND ($8::timestamptz IS NULL OR (at, id) < ($8, $9)) ORDER BY at DESC, id DESC LIMIT $10`,
+		q.Reach.All, ids, q.Package, q.Version, q.Effect, moment(q.From), moment(q.To), moment(after.At), after.ID, q.Limit)
 	if err != nil {
 		return nil, fmt.Errorf("decision log: %w", err)
 	}
