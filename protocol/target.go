@@ -59,6 +59,8 @@ type Gate interface {
 	Refuse(ctx context.Context, v *gate.View, e *gate.Entry) (*gate.Refusal, error)
 }
 
+var _ Gate = (*gate.Gate)(nil)
+
 // Headers that never change, as ready slices: setting them allocates nothing.
 var (
 	noSniff = []string{"nosniff"}
