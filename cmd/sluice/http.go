@@ -6,6 +6,7 @@ import (
 
 	"sluice.dev/sluice/ent/db"
 	"sluice.dev/sluice/frontend"
+	"sluice.dev/sluice/graph"
 	"sluice.dev/sluice/protocol"
 	"sluice.dev/sluice/protocol/npm"
 	"sluice.dev/sluice/tenants/coord"
@@ -28,8 +29,20 @@ func (n *node) handler() (http.Handler, error) {
 	s.Handle("/-/decisions/", protocol.DecisionPage(n.gate))
 	s.Handle("/graphql/explorer", frontend.Explorer())
 	s.Handle("/graphql/explorer/", frontend.Explorer())
+	api, err := graph.NewHandler(graph.Deps{DB: n.db, Access: n.access, Orgs: n.orgs, Registries: n.registries, Quarantine: n.quarantine,
+		Gate: n.gate, Advisories: n.advisories, RegistryURL: registryURL})
+	if err != nil {
+		return nil, err
+	}
+	s.Handle("/graphql", api)
 	s.HandleRoot(n.health())
 	return s, nil
+}
+
+// registryURL is where the request that is being answered finds a registry (T1).
+func registryURL(ctx context.Context, e coord.Ecosystem, name string) string {
+	place, _ := protocol.PlaceOf(ctx)
+	return place.Home + "/" + protocol.Segment(e) + "/" + name
 }
 
 // health answers load balancers at the platform's own host: /healthz while the
