@@ -1,4 +1,4 @@
-// Package ent is generated from en./schema, but for this file. Entities are
+// Package ent is generated from ent/schema, but for this file. Entities are
 // created, changed and deleted by the services of package tenants only.
 package ent
 
