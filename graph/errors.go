@@ -25,8 +25,8 @@ func (r *resolver) present(ctx context.Context, err error) *gqlerror.Error {
 		return out
 	}
 	kind, message, field := explain(err)
-	if errors.Is(ctx.Err(), context.Canceled) && kind == errs.Internal {
-		kind, message = errs.Unavailable, "the request was given up"
+	if ctx.Err() != nil && kind == errs.Internal {
+		kind, message = errs.Unavailable, "the request was given up, or took too long"
 	}
 	if kind == errs.Internal {
 		r.Log.ErrorContext(ctx, "a GraphQL field failed", "path", out.Path.String(), "error", err)

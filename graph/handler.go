@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -25,15 +26,16 @@ import (
 	"sluice.dev/sluice/tenants/scope"
 )
 
-// maxBody bounds a request, in bytes: a block list of the largest size fits.
-const maxBody = 4 << 20
+const (
+	maxBody = 4 << 20          // bytes of a request: a block list of the largest size fits
+	maxTime = 60 * time.Second // for an answer that is no stream
+)
 
 // NewHandler returns the API as a handler of POST, of GET for queries, and of
 // server-sent events for subscriptions. It expects the organization ([scope.With])
 // and the subject ([access.As]) in the request's context.
 //
-// Make it before the change feed runs. It is an error when the schema has a
-// field without a declared action (A5).
+// It is an error when the schema has a field without a declared action (A5).
 func NewHandler(d Deps) (http.Handler, error) {
 	if d.Log == nil {
 		d.Log = slog.Default()
@@ -101,6 +103,11 @@ func guard(next http.Handler) http.Handler {
 		if _, err := scope.Org(r.Context()); err != nil {
 			refuse(w, http.StatusInternalServerError, errs.Internal, "no organization")
 			return
+		}
+		if !strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
+			ctx, cancel := context.WithTimeout(r.Context(), maxTime)
+			defer cancel()
+			r = r.WithContext(ctx)
 		}
 		switch r.Method {
 		case http.MethodGet:

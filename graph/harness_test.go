@@ -144,7 +144,9 @@ func newWorld(t *testing.T) *world {
 		Decisions: w.decisions, Protocols: []gate.Protocol{wire}, Now: now})
 	w.handler, err = graph.NewHandler(graph.Deps{DB: d, Access: w.access, Orgs: org.New(d, log, now), Registries: w.registries, Quarantine: w.quarantine,
 		Gate: g, Advisories: advisories, Log: slog.New(slog.NewTextHandler(w.log, nil)), BatchWait: 20 * time.Millisecond,
-		RegistryURL: func(_ context.Context, e coord.Ecosystem, name string) string { return "https://acme.sluice.example/npm/" + name }})
+		RegistryURL: func(_ context.Context, e coord.Ecosystem, name string) string {
+			return "https://acme.sluice.example/npm/" + name
+		}})
 	w.ok(err)
 	var running sync.WaitGroup
 	running.Go(func() { d.Feed.Run(life) })
