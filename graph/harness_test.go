@@ -30,6 +30,7 @@ import (
 	"sluice.dev/sluice/tenants/catalog"
 	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/gate"
+	"sluice.dev/sluice/tenants/intake"
 	"sluice.dev/sluice/tenants/org"
 	"sluice.dev/sluice/tenants/policy"
 	"sluice.dev/sluice/tenants/quarantine"
@@ -143,7 +144,7 @@ func newWorld(t *testing.T) *world {
 	g := gate.New(life, gate.Config{DB: d, Blobs: blobs, Shapes: shapes, Advisories: advisories, Quarantine: w.quarantine,
 		Decisions: w.decisions, Protocols: []gate.Protocol{wire}, Now: now})
 	w.handler, err = graph.NewHandler(graph.Deps{DB: d, Access: w.access, Orgs: org.New(d, log, now), Registries: w.registries, Quarantine: w.quarantine,
-		Gate: g, Advisories: advisories, Log: slog.New(slog.NewTextHandler(w.log, nil)), BatchWait: 20 * time.Millisecond,
+		Intake: &intake.Service{DB: d, Audit: log, Shapes: shapes, Quarantine: w.quarantine, Now: now}, Gate: g, Advisories: advisories, Log: slog.New(slog.NewTextHandler(w.log, nil)), BatchWait: 20 * time.Millisecond,
 		RegistryURL: func(_ context.Context, e coord.Ecosystem, name string) string {
 			return "https://acme.sluice.example/npm/" + name
 		}})

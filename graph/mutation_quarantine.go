@@ -50,7 +50,7 @@ func (m mutations) ReleaseVersion(ctx context.Context, in api.ReleaseVersionInpu
 }
 
 func (m mutations) DeleteVersion(ctx context.Context, in api.DeleteVersionInput) (*api.DeleteVersionPayload, error) {
-	done, err := m.Quarantine.Delete(ctx, in.Registry.UUID, in.Package, in.Version, in.Reason)
+	done, err := m.Intake.Delete(ctx, in.Registry.UUID, in.Package, in.Version, in.Reason)
 	wrong, err := userErrors(err)
 	return &api.DeleteVersionPayload{Tombstone: done.Tombstone, UserErrors: wrong}, err
 }

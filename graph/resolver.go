@@ -19,6 +19,7 @@ import (
 	"sluice.dev/sluice/tenants/advisory"
 	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/gate"
+	"sluice.dev/sluice/tenants/intake"
 	"sluice.dev/sluice/tenants/org"
 	"sluice.dev/sluice/tenants/quarantine"
 	"sluice.dev/sluice/tenants/registry"
@@ -31,6 +32,7 @@ type Deps struct {
 	Orgs       *org.Service
 	Registries *registry.Service
 	Quarantine *quarantine.Service
+	Intake     *intake.Service // every write passes it (F7)
 	Gate       *gate.Gate
 	Advisories *advisory.Service
 	// RegistryURL returns the public URL of a registry as the request should see

@@ -29,7 +29,7 @@ func (n *node) handler() (http.Handler, error) {
 	s.Handle("/-/decisions/", protocol.DecisionPage(n.gate))
 	s.Handle("/graphql/explorer", frontend.Explorer())
 	s.Handle("/graphql/explorer/", frontend.Explorer())
-	api, err := graph.NewHandler(graph.Deps{DB: n.db, Access: n.access, Orgs: n.orgs, Registries: n.registries, Quarantine: n.quarantine,
+	api, err := graph.NewHandler(graph.Deps{DB: n.db, Access: n.access, Orgs: n.orgs, Registries: n.registries, Quarantine: n.quarantine, Intake: n.intake,
 		Gate: n.gate, Advisories: n.advisories, RegistryURL: registryURL})
 	if err != nil {
 		return nil, err
