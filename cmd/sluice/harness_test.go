@@ -137,6 +137,13 @@ func (h *harness) tenant(slug string) *tenant {
 	return x
 }
 
+// in makes failures those of a subtest until it ends.
+func (h *harness) in(t *testing.T) {
+	outer := h.TB
+	h.TB = t
+	t.Cleanup(func() { h.TB = outer })
+}
+
 // on is the tenant as another node serves it.
 func (x *tenant) on(s *served) *tenant {
 	other := *x

@@ -39,11 +39,15 @@ func (g *Gate) stream(ctx context.Context, req OpenRequest, v *View, e *Entry, f
 		}
 	}
 	return Opened{Content: NewContent(Content{Name: req.File, Size: size, Modified: e.Published, Warning: v.warning(),
-		Stream: &tailKeeper{r: r, last: last, cut: func() error {
+		Stream: &tailKeeper{r: r, last: last, explain: func(err error) error {
 			if errors.Is(context.Cause(ctx), errCut) {
 				return withheldMeanwhile(req)
 			}
-			return nil
+			// The reader knows what failed, the flight also whose fault it was.
+			if why := fl.wait(ctx); why != nil && ctx.Err() == nil {
+				return why
+			}
+			return err
 		}}}, r.Close)}, nil
 }
 
@@ -59,12 +63,12 @@ func withheldMeanwhile(req OpenRequest) error {
 // tailKeeper passes bytes on but for the last read before the end, which waits
 // for a final word.
 type tailKeeper struct {
-	r    io.Reader
-	last func() error
-	cut  func() error // why reading ended, when it was not the reader's fault
-	kept []byte       // read, not passed on yet
-	next []byte       // buffer for the following read
-	err  error
+	r       io.Reader
+	last    func() error
+	explain func(error) error // makes a failure of the reader one for the public
+	kept    []byte            // read, not passed on yet
+	next    []byte            // buffer for the following read
+	err     error
 }
 
 // Read implements io.Reader.
@@ -86,17 +90,15 @@ func (t *tailKeeper) Read(p []byte) (int, error) {
 			t.kept = append(t.kept, t.next[:n]...)
 		case errors.Is(err, io.EOF):
 			t.kept = append(t.kept, t.next[:n]...)
-			if t.err = t.last(); t.err == nil {
-				t.err = io.EOF
+			t.err = io.EOF
+			if why := t.last(); why != nil {
+				t.err = t.explain(why)
 			}
 		case err != nil:
-			t.err = err
+			t.err = t.explain(err)
 		}
 	}
 	if !errors.Is(t.err, io.EOF) {
-		if why := t.cut(); why != nil {
-			return 0, why
-		}
 		return 0, t.err
 	}
 	if len(t.kept) == 0 {
