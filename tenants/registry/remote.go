@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/google/uuid"
@@ -46,6 +47,9 @@ func (s *Service) CreateRemote(ctx context.Context, in RemoteInput) (*ent.Remote
 	if err := in.check(); err != nil {
 		return nil, err
 	}
+	if err := s.checkEcosystem(opCreateRemote, in.Ecosystem, "a remote"); err != nil {
+		return nil, err
+	}
 	var made *ent.Remote
 	err := s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
 		if made, err = s.addRemote(ctx, tx, in); err != nil {
@@ -63,9 +67,6 @@ func (in *RemoteInput) check() (err error) {
 	const op = opCreateRemote
 	if in.BaseURL, err = checkBaseURL(op, in.BaseURL); err != nil {
 		return err
-	}
-	if !in.Ecosystem.Valid() {
-		return errs.New(errs.Invalid, op, "%q is no ecosystem; choose NPM, PYPI, MAVEN or NUGET", in.Ecosystem).On("ecosystem")
 	}
 	if !nameRule.MatchString(in.Name) {
 		return errs.New(errs.Invalid, op, "%q is no remote name; use 1 to 64 lower-case letters, digits, dots, dashes or underscores", in.Name).On("name")
@@ -113,15 +114,29 @@ func checkBaseURL(op, raw string) (string, error) {
 		return "", errs.New(errs.Invalid, op, "%q is no remote address; want an absolute http or https URL", raw).On("baseUrl")
 	case u.User != nil:
 		return "", errs.New(errs.Invalid, op, "the remote address holds a user name; give it as the credential instead").On("baseUrl")
-	case u.RawQuery != "" || u.Fragment != "":
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.HasSuffix(raw, "#"):
 		return "", errs.New(errs.Invalid, op, "the remote address %q has a query or fragment; want only scheme, host and path", raw).On("baseUrl")
 	}
 	if h := u.Hostname(); h == "" || net.ParseIP(h) == nil && strings.ContainsAny(h, "_ ") {
 		return "", errs.New(errs.Invalid, op, "%q is no host name", h).On("baseUrl")
 	}
-	u.Path = strings.TrimRight(u.Path, "/")
-	u.RawPath = ""
+	if p := u.Port(); p != "" {
+		if n, err := strconv.ParseUint(p, 10, 16); err != nil || n == 0 {
+			return "", errs.New(errs.Invalid, op, "the port %s of the remote address is none; want 1 to 65535", p).On("baseUrl")
+		}
+	}
+	// The escaped form keeps what is escaped, such as a slash inside a name.
+	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), strings.TrimRight(u.EscapedPath(), "/")
 	return u.String(), nil
+}
+
+// origin is to whom a credential is given: scheme, host and port.
+func origin(base string) string {
+	u, err := url.Parse(base)
+	if err != nil {
+		return base
+	}
+	return strings.ToLower(u.Scheme + "://" + u.Host)
 }
 
 func (s *Service) remote(ctx context.Context, tx *db.Tx, op string, id uuid.UUID) (*ent.Remote, error) {
@@ -133,7 +148,8 @@ func (s *Service) remote(ctx context.Context, tx *db.Tx, op string, id uuid.UUID
 }
 
 // MoveRemote changes a remote's address. What was remembered from the old one
-// stays until the new one answers.
+// stays until the new one answers. A credential goes only to the origin that it
+// was given for (F6): a move to another scheme, host or port forgets it.
 func (s *Service) MoveRemote(ctx context.Context, id uuid.UUID, baseURL string) error {
 	const op = "update remote"
 	base, err := checkBaseURL(op, baseURL)
@@ -145,11 +161,17 @@ func (s *Service) MoveRemote(ctx context.Context, id uuid.UUID, baseURL string) 
 		if err != nil || old.BaseURL == base {
 			return err
 		}
-		if err := tx.Ent.Remote.UpdateOneID(id).SetBaseURL(base).Exec(ctx); err != nil {
+		had := old.Credential != nil && len(*old.Credential) > 0
+		keep := had && origin(base) == origin(old.BaseURL)
+		up := tx.Ent.Remote.UpdateOneID(id).SetBaseURL(base)
+		if !keep {
+			up.ClearCredential()
+		}
+		if err := up.Exec(ctx); err != nil {
 			return err
 		}
 		if err := s.Audit.Record(ctx, tx, audit.Event{Action: "remote:update", ObjectType: "remote", ObjectID: id.String(),
-			Before: map[string]any{"baseUrl": old.BaseURL}, After: map[string]any{"baseUrl": base}}); err != nil {
+			Before: map[string]any{"baseUrl": old.BaseURL, "credential": had}, After: map[string]any{"baseUrl": base, "credential": keep}}); err != nil {
 			return err
 		}
 		return s.changed(ctx, tx)

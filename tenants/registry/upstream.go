@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -38,11 +39,8 @@ func sourceIs(id uuid.UUID) predicate.Upstream { return entupstream.SourceRegist
 func (s *Service) AddUpstream(ctx context.Context, in UpstreamInput) (*ent.Upstream, error) {
 	var made *ent.Upstream
 	err := s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		r, err := live(ctx, tx, "add upstream", in.Registry)
+		_, err := lockedLive(ctx, tx, "add upstream", in.Registry)
 		if err != nil {
-			return err
-		}
-		if err := lockGraph(ctx, tx, r.Ecosystem); err != nil {
 			return err
 		}
 		if made, err = s.addUpstream(ctx, tx, in); err != nil {
@@ -79,7 +77,7 @@ func (s *Service) addUpstream(ctx context.Context, tx *db.Tx, in UpstreamInput) 
 	if err != nil {
 		return nil, err
 	}
-	if len(shape.up[r.ID]) >= MaxUpstreams {
+	if len(shape.up[r.ID])+len(shape.remotes[r.ID]) >= MaxUpstreams {
 		return nil, errs.New(errs.Invalid, op, "the registry %q has %d upstreams, and that is the limit", r.Name, MaxUpstreams)
 	}
 	if in.NewRemote != nil {
@@ -129,7 +127,7 @@ func (s *Service) checkRemoteEdge(ctx context.Context, tx *db.Tx, op string, sha
 		return errs.New(errs.Invalid, op, "the remote %q is a source of %s, and the registry %q is of %s; both must be of one ecosystem",
 			remote.Name, remote.Ecosystem, r.Name, r.Ecosystem).On("remote")
 	}
-	if r.Kind != Firewall && shape.underFirewall(r.ID) && !in.MayBypass {
+	if shape.underFirewall(r.ID) && !in.MayBypass {
 		return errs.New(errs.Forbidden, op, "the registry %q has a firewall above it; a remote of its own would go round it, which needs the action registry:bypass-firewall", r.Name)
 	}
 	return nil
@@ -147,7 +145,10 @@ func (s *Service) checkRegistryEdge(ctx context.Context, tx *db.Tx, op string, s
 	if way := shape.path(source.ID, r.ID); way != nil {
 		return errs.New(errs.Invalid, op, "this edge would close a circle: %s", strings.Join(append([]string{r.Name}, shape.names(way)...), " -> ")).On("source")
 	}
-	return shape.checkLimits(op, r.ID, source.ID)
+	// The picture alone: what is stored is read again by nobody here.
+	shape.add(r.ID, source.ID)
+	defer shape.cut(r.ID, source.ID)
+	return shape.checkLimits(op, r.ID)
 }
 
 func (s *Service) insertEdge(ctx context.Context, tx *db.Tx, op string, shape *graph, r *ent.Registry, in UpstreamInput) (*ent.Upstream, error) {
@@ -186,15 +187,8 @@ func (s *Service) insertEdge(ctx context.Context, tx *db.Tx, op string, shape *g
 func (s *Service) RemoveUpstream(ctx context.Context, id uuid.UUID, mayBypass bool) error {
 	const op = "remove upstream"
 	return s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		e, err := tx.Ent.Upstream.Query().Where(entupstream.ID(id)).WithRegistry().Only(ctx)
-		if ent.IsNotFound(err) {
-			return errs.New(errs.NotFound, op, "there is no upstream %s", id)
-		}
+		e, r, err := lockedEdge(ctx, tx, op, id)
 		if err != nil {
-			return err
-		}
-		r := e.Edges.Registry
-		if err := lockGraph(ctx, tx, r.Ecosystem); err != nil {
 			return err
 		}
 		if e.SourceRegistryID != nil {
@@ -221,6 +215,27 @@ func (s *Service) RemoveUpstream(ctx context.Context, id uuid.UUID, mayBypass bo
 	})
 }
 
+// lockedEdge returns an edge of a live registry under the graph's lock.
+func lockedEdge(ctx context.Context, tx *db.Tx, op string, id uuid.UUID) (*ent.Upstream, *ent.Registry, error) {
+	find := func() (*ent.Upstream, error) {
+		e, err := tx.Ent.Upstream.Query().Where(entupstream.ID(id)).Only(ctx)
+		if ent.IsNotFound(err) {
+			return nil, errs.New(errs.NotFound, op, "there is no upstream %s", id)
+		}
+		return e, err
+	}
+	e, err := find()
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := lockedLive(ctx, tx, op, e.RegistryID)
+	if err != nil {
+		return nil, nil, err
+	}
+	e, err = find() // its position may have changed, or it has gone
+	return e, r, err
+}
+
 func (s *Service) checkRemoval(ctx context.Context, tx *db.Tx, op string, r *ent.Registry, source uuid.UUID, mayBypass bool) error {
 	shape, err := loadGraph(ctx, tx, r.Ecosystem)
 	if err != nil {
@@ -239,15 +254,11 @@ func (s *Service) checkRemoval(ctx context.Context, tx *db.Tx, op string, r *ent
 func (s *Service) Reorder(ctx context.Context, registryID uuid.UUID, ids []uuid.UUID) error {
 	const op = "reorder upstreams"
 	return s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		r, err := live(ctx, tx, op, registryID)
-		if err != nil {
+		if _, err := lockedLive(ctx, tx, op, registryID); err != nil {
 			return err
 		}
-		if err := lockGraph(ctx, tx, r.Ecosystem); err != nil {
-			return err
-		}
-		have, err := tx.Ent.Upstream.Query().Where(entupstream.RegistryID(registryID)).IDs(ctx)
-		if err != nil {
+		have, err := tx.Ent.Upstream.Query().Where(entupstream.RegistryID(registryID)).Order(ent.Asc(entupstream.FieldPosition)).IDs(ctx)
+		if err != nil || slices.Equal(have, ids) {
 			return err
 		}
 		if !sameSet(have, ids) {
