@@ -293,3 +293,12 @@ func orgOf(t *testing.T, ctx context.Context) uuid.UUID {
 	}
 	return o
 }
+
+// withOrg returns a context that belongs to the organization of another.
+func withOrg(ctx, of context.Context) context.Context {
+	o, err := scope.Org(of)
+	if err != nil {
+		panic(err)
+	}
+	return scope.With(ctx, o)
+}
