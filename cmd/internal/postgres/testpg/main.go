@@ -1,5 +1,6 @@
 // Command testpg runs the PostgreSQL that the tests share.
 //
+//	testpg find             install PostgreSQL if need be, print its folder
 //	testpg start            start it and print the superuser's URL; it stays
 //	testpg stop             stop it
 //	testpg run -- CMD ARG…  run CMD with SLUICE_TEST_DATABASE_ADMIN_URL set,
@@ -14,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -22,7 +24,7 @@ import (
 	"sluice.dev/sluice/cmd/internal/postgres"
 )
 
-const usage = "usage: testpg start | stop | run -- command [argument…]"
+const usage = "usage: testpg find | start | stop | run -- command [argument…]"
 
 func main() {
 	status, err := run(context.Background(), os.Args[1:])
@@ -36,6 +38,11 @@ func main() {
 func run(ctx context.Context, args []string) (int, error) {
 	var err error
 	switch {
+	case len(args) == 1 && args[0] == "find":
+		var b postgres.Binaries
+		if b, err = postgres.Find(ctx, postgres.Options{Logger: slog.Default()}); err == nil {
+			fmt.Println(b.Dir)
+		}
 	case len(args) == 1 && args[0] == "start":
 		var s *postgres.Server
 		if s, err = postgres.Shared(ctx); err == nil {
