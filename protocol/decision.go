@@ -9,27 +9,12 @@ import (
 	"strings"
 	"time"
 
-	"sluice.dev/sluice/tenants/audit"
-	"sluice.dev/sluice/tenants/policy"
+	"sluice.dev/sluice/tenants/gate"
 )
 
-// Decisions finds recorded decisions; *audit.Decisions is one.
+// Decisions finds recorded answers; *gate.Gate is one.
 type Decisions interface {
-	ByID(ctx context.Context, id string) (audit.Decided, error)
-}
-
-// decisionBody is what the gate records of a refusal or of a list.
-type decisionBody struct {
-	Registry string           `json:"registry"`
-	Instead  string           `json:"instead,omitempty"`
-	Decision *policy.Decision `json:"decision,omitempty"`
-	Count    int              `json:"count,omitempty"`
-	Withheld []withheldLine   `json:"withheld,omitempty"`
-}
-
-type withheldLine struct {
-	Version string          `json:"version"`
-	Verdict *policy.Verdict `json:"verdict"`
+	Recorded(ctx context.Context, id string) (*gate.Recorded, error)
 }
 
 // DecisionPage answers /-/decisions/{id}: the page behind the link of a
@@ -42,13 +27,8 @@ func DecisionPage(log Decisions) http.Handler {
 			http.Error(w, "only GET and HEAD work here", http.StatusMethodNotAllowed)
 			return
 		}
-		d, err := log.ByID(r.Context(), path.Base(r.URL.Path))
+		d, err := log.Recorded(r.Context(), path.Base(r.URL.Path))
 		if err != nil {
-			Problem(w, r, err)
-			return
-		}
-		var body decisionBody
-		if err := json.Unmarshal(d.Body, &body); err != nil {
 			Problem(w, r, err)
 			return
 		}
@@ -57,23 +37,15 @@ func DecisionPage(log Decisions) http.Handler {
 		h.Set("Cache-Control", "private, no-store")
 		if strings.Contains(r.Header.Get("Accept"), "json") {
 			h.Set("Content-Type", "application/json")
-			_ = json.NewEncoder(w).Encode(map[string]any{"id": d.ID, "at": d.At, "purl": d.Version.PURL(), "effect": d.Effect, "snapshot": d.Snapshot,
-				"registry": body.Registry, "instead": body.Instead, "withheld": body.lines(d)})
+			_ = json.NewEncoder(w).Encode(map[string]any{"id": d.ID, "at": d.At, "purl": d.Version.PURL(), "snapshot": d.Snapshot,
+				"registry": d.Registry, "instead": d.Instead, "withheld": d.Withheld, "count": d.Count})
 			return
 		}
 		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
 		h.Set("Content-Type", "text/html; charset=utf-8")
-		_ = decisionPage.Execute(w, map[string]any{"D": d, "B": body, "Lines": body.lines(d), "At": d.At.UTC().Format("2 January 2006 15:04 UTC"),
-			"Snapshot": snapshotText(d.Snapshot)})
+		_ = decisionPage.Execute(w, map[string]any{"D": d, "More": d.Count - len(d.Withheld), "Snapshot": snapshotText(d.Snapshot),
+			"At": d.At.UTC().Format("2 January 2006 15:04 UTC")})
 	})
-}
-
-// lines returns what is withheld, for a file one line.
-func (b *decisionBody) lines(d audit.Decided) []withheldLine {
-	if b.Decision == nil {
-		return b.Withheld
-	}
-	return []withheldLine{{d.Version.Version, b.Decision.Decisive}}
 }
 
 func snapshotText(t time.Time) string {
@@ -93,10 +65,10 @@ h1{font-size:1.4rem;margin:0 0 1rem}code{background:#eef1f5;padding:.1em .3em;bo
 small{color:#5b6675}
 @media(prefers-color-scheme:dark){body{background:#14181f;color:#e6eaf0}code{background:#252c37}.why{background:#2c1b1a}.do{background:#16281c}small{color:#97a3b4}}
 </style></head><body>
-<h1><code>{{.D.Version.Name}}{{with .D.Version.Version}}@{{.}}{{end}}</code> is withheld by the registry {{.B.Registry}}</h1>
-{{range .Lines}}{{$v := .Version}}{{with .Verdict}}<div class="why"><strong>{{$v}}</strong>: {{.Reason}}.<br>
+<h1><code>{{.D.Version.Name}}{{with .D.Version.Version}}@{{.}}{{end}}</code> is withheld by the registry {{.D.Registry}}</h1>
+{{range .D.Withheld}}{{$v := .Version}}{{with .Verdict}}<div class="why"><strong>{{$v}}</strong>: {{.Reason}}.<br>
 <small>{{.Kind}}, decided by the registry {{.RegistryName}}, rule "{{.RuleName}}"{{if not .Until.IsZero}}; available from {{.Until.UTC.Format "2 January 2006 15:04 UTC"}}{{end}}</small></div>{{end}}{{end}}
-{{with .B.Instead}}<div class="do">Install <code>{{.}}</code> instead.</div>{{end}}
+{{if gt .More 0}}<p>and {{.More}} more</p>{{end}}{{with .D.Instead}}<div class="do">Install <code>{{.}}</code> instead.</div>{{end}}
 <p><small>Decision {{.D.ID}} of {{.At}}, with {{.Snapshot}}. A security engineer of your organization can say more.</small></p>
 </body></html>
 `))

@@ -29,7 +29,7 @@ func (n *node) handler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.Handle("/-/decisions/", protocol.DecisionPage(n.decisions))
+	s.Handle("/-/decisions/", protocol.DecisionPage(n.gate))
 	s.Handle("/explorer", frontend.Explorer())
 	s.HandleRoot(n.health())
 	return s, nil

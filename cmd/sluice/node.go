@@ -25,6 +25,7 @@ import (
 	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/finding"
 	"sluice.dev/sluice/tenants/gate"
+	"sluice.dev/sluice/tenants/intake"
 	"sluice.dev/sluice/tenants/org"
 	"sluice.dev/sluice/tenants/quarantine"
 	"sluice.dev/sluice/tenants/registry"
@@ -44,6 +45,7 @@ type node struct {
 	advisories *advisory.Service
 	importer   *advisory.Importer
 	quarantine *quarantine.Service
+	intake     *intake.Service
 	decisions  *audit.Decisions
 	gate       *gate.Gate
 
@@ -107,6 +109,7 @@ func (n *node) wire(seal *registry.Sealer) error {
 	n.quarantine = &quarantine.Service{DB: n.db, Audit: log, Now: n.now}
 	n.registries = &registry.Service{DB: n.db, Audit: log, Now: n.now, Built: []coord.Ecosystem{coord.NPM}, Seal: seal,
 		BeforeUnlink: n.quarantine.Unlinking, AfterLink: n.quarantine.Linked}
+	n.intake = &intake.Service{DB: n.db, Audit: log, Shapes: n.shapes, Quarantine: n.quarantine, Now: n.now}
 	n.advisories = advisory.NewService(n.db)
 	n.importer = advisory.NewImporter(n.db)
 	n.decisions = audit.NewDecisions(n.db, n.now)

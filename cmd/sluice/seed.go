@@ -40,12 +40,16 @@ func (n *node) seed(ctx context.Context, s *devState, remote string) error {
 			return err
 		}
 		ref.ID = made.ID
+		own := []coord.ReservedPattern{{Ecosystem: coord.NPM, Pattern: "@acme/*"}}
+		if _, err := n.orgs.ReservePatterns(scope.With(ctx, ref.ID), own); err != nil {
+			return err
+		}
 	case err != nil:
 		return err
 	}
 	ctx = scope.With(ctx, ref.ID)
 	d := &demo{n: n, s: s, remote: remote}
-	for _, step := range []func(context.Context) error{d.remotes, d.solo, d.teams, d.enterprise, d.people} {
+	for _, step := range []func(context.Context) error{d.remotes, d.solo, d.teams, d.enterprise, d.packages, d.people} {
 		if err := step(ctx); err != nil {
 			return err
 		}

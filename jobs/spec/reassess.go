@@ -1,7 +1,3 @@
-// Package spec has the arguments and options of every background job. It is a
-// leaf: services enqueue jobs with it, workers are registered for it, and it
-// imports nothing of ours. A field that has been released keeps its JSON name,
-// since a queue may hold jobs of an older version of Sluice.
 package spec
 
 import (

@@ -119,7 +119,23 @@ func (s *Service) alive(ctx context.Context, who Subject) (*credential, error) {
 		}
 		return who.live, nil
 	}
+	if c, ok := s.remembered(who.org, who.key); ok {
+		return c, nil
+	}
 	return s.credential(ctx, who.org, who.key)
+}
+
+// remembered returns a live credential if it may be had from memory.
+func (s *Service) remembered(org uuid.UUID, k key) (*credential, bool) {
+	st, ok := s.states.Peek(org)
+	if !ok {
+		return nil, false
+	}
+	got, ok := st.credentials.Load(k)
+	if !ok || got.(*credential).expired(s.now()) {
+		return nil, false
+	}
+	return got.(*credential), true
 }
 
 // credential finds a live credential, nil when there is none.

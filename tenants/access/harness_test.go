@@ -2,6 +2,7 @@ package access_test
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -36,30 +37,35 @@ func (c *clock) add(d time.Duration) {
 
 // bench is a database with two organizations and the service.
 type bench struct {
-	*testing.T
+	testing.TB
 	db           *db.DB
 	clock        *clock
 	svc          *access.Service
 	ours, theirs context.Context // as the system
+	url          string
+	stopFeed     func() // the node then hears no changes any more
 }
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	t.Parallel()
-	d, err := db.Open(t.Context(), dbtest.URL(t), 8)
+	return newBenchTB(t)
+}
+
+func newBenchTB(t testing.TB) *bench {
+	t.Helper()
+	url := dbtest.URL(t)
+	d, err := db.Open(t.Context(), url, 8)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{T: t, db: d, clock: &clock{at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}}
+	b := &bench{TB: t, db: d, url: url, clock: &clock{at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}}
 	b.svc = access.New(d, audit.New(b.clock.now), b.clock.now) // subscribes, so before the feed runs
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { d.Feed.Run(ctx) })
-	t.Cleanup(func() {
-		stop()
-		running.Wait()
-		d.Close()
-	})
+	b.stopFeed = func() { stop(); running.Wait() }
+	t.Cleanup(func() { b.stopFeed(); d.Close() })
 	dbtest.WaitTrusted(t, d)
 	ours, theirs := dbtest.TwoOrgs(t, d)
 	b.ours = access.As(ours, access.System("test"), "")
@@ -141,5 +147,25 @@ func (b *bench) is(err error, k errs.Kind) {
 	b.Helper()
 	if !errs.Is(err, k) {
 		b.Fatalf("got %v, want an error of kind %v", err, k)
+	}
+}
+
+// otherNode is a second service on the same database whose changes reach the
+// first only through PostgreSQL.
+func otherNode(b *bench) *access.Service {
+	b.Helper()
+	d, err := db.Open(b.Context(), b.url, 4)
+	b.ok(err)
+	b.Cleanup(d.Close)
+	return access.New(d, audit.New(b.clock.now), b.clock.now)
+}
+
+// eventually waits for what happens by itself within a second.
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for end := time.Now().Add(2 * time.Second); !is(); runtime.Gosched() {
+		if time.Now().After(end) {
+			t.Fatalf("not within 2 s: %s", what)
+		}
 	}
 }

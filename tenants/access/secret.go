@@ -56,4 +56,6 @@ func LooksLikeToken(secret string) bool {
 	return ok && len(secret) == secretLength && checksum(body[:randomChars]) == body[randomChars:]
 }
 
+// hashOf is what is stored of a secret. It needs no salt and no slow function,
+// since a secret has 178 random bits.
 func hashOf(secret string) [32]byte { return sha256.Sum256([]byte(secret)) }

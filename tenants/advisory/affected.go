@@ -1,6 +1,7 @@
 package advisory
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -20,17 +21,10 @@ type rawAffected struct {
 		Ecosystem string `json:"ecosystem"`
 		Name      string `json:"name"`
 	} `json:"package"`
-	Ranges           []rawRange        `json:"ranges"`
-	Versions         []string          `json:"versions"`
-	Severity         []rawSeverity     `json:"severity"`
-	DatabaseSpecific loose[rawPackage] `json:"database_specific"`
-}
-
-// rawPackage is what the malicious packages project adds to a package.
-type rawPackage struct {
-	CWEs loose[[]struct {
-		ID string `json:"cweId"`
-	}] `json:"cwes"`
+	Ranges           []rawRange      `json:"ranges"`
+	Versions         []string        `json:"versions"`
+	Severity         []rawSeverity   `json:"severity"`
+	DatabaseSpecific json.RawMessage `json:"database_specific"` // free form, see packageOf
 }
 
 type rawRange struct {

@@ -33,27 +33,21 @@ func (p Problem) String() string {
 
 // rawRecord is the part of the OSV schema that is read.
 type rawRecord struct {
-	ID               string             `json:"id"`
-	Modified         string             `json:"modified"`
-	Published        string             `json:"published"`
-	Withdrawn        string             `json:"withdrawn"`
-	Summary          string             `json:"summary"`
-	Details          json.RawMessage    `json:"details"` // long, and needed only without a summary
-	Aliases          []string           `json:"aliases"`
-	Severity         []rawSeverity      `json:"severity"`
-	Affected         []rawAffected      `json:"affected"`
-	DatabaseSpecific loose[rawDatabase] `json:"database_specific"`
+	ID               string          `json:"id"`
+	Modified         string          `json:"modified"`
+	Published        string          `json:"published"`
+	Withdrawn        string          `json:"withdrawn"`
+	Summary          string          `json:"summary"`
+	Details          json.RawMessage `json:"details"` // long, and needed only without a summary
+	Aliases          []string        `json:"aliases"`
+	Severity         []rawSeverity   `json:"severity"`
+	Affected         []rawAffected   `json:"affected"`
+	DatabaseSpecific json.RawMessage `json:"database_specific"` // free form, see databaseOf
 }
 
 type rawSeverity struct {
 	Type  string `json:"type"`
 	Score string `json:"score"`
-}
-
-type rawDatabase struct {
-	Severity loose[string]            `json:"severity"`
-	CWEIDs   loose[[]string]          `json:"cwe_ids"`
-	Origins  loose[[]json.RawMessage] `json:"malicious-packages-origins"`
 }
 
 // Decode reads one OSV record. file is its path inside the feed, for messages.

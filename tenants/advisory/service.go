@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -104,8 +103,9 @@ func scanHead(row pgx.Row, more ...any) (Advisory, error) {
 	if withdrawn != nil {
 		a.Withdrawn = *withdrawn
 	}
-	// A name that this version does not know counts as unknown, never as low.
-	a.Severity = policy.Severity(max(0, slices.Index(severityNames[:], severity)))
+	if a.Severity, err = policy.ParseSeverity(severity); err != nil {
+		return a, fmt.Errorf("advisory %s: %w", a.ID, err)
+	}
 	return a, nil
 }
 

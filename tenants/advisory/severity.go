@@ -1,7 +1,7 @@
 package advisory
 
 import (
-	"encoding/json"
+	"bytes"
 	"strings"
 
 	gocvss20 "github.com/pandatix/go-cvss/20"
@@ -51,18 +51,10 @@ func baseScore(vector string) (score float64, severity policy.Severity, ok bool)
 	return score, rate(score), true
 }
 
-// rate is the qualitative scale of CVSS 3 and 4. Their "none" (0.0) is a low
-// severity here: it is known, which the unknown one is not.
+// rate returns a score's severity. The "none" of CVSS 3 and 4 (0.0) is a low
+// one here: it is known, which the unknown one is not.
 func rate(score float64) policy.Severity {
-	switch {
-	case score >= 9:
-		return policy.SeverityCritical
-	case score >= 7:
-		return policy.SeverityHigh
-	case score >= 4:
-		return policy.SeverityMedium
-	}
-	return policy.SeverityLow
+	return max(policy.SeverityOfCVSS(score), policy.SeverityLow)
 }
 
 // rate2 is the scale of the National Vulnerability Database for CVSS 2, which
@@ -105,57 +97,9 @@ func (d *decoding) severity(raw *rawRecord) (severity policy.Severity, cvss floa
 	for i := range raw.Affected {
 		take(raw.Affected[i].Severity)
 	}
-	if severity == policy.SeverityUnknown {
-		severity = namedSeverity(raw.DatabaseSpecific.v.Severity.v)
+	// Looking first spares most records of malware, the bulk of all, a parse.
+	if severity == policy.SeverityUnknown && bytes.Contains(raw.DatabaseSpecific, []byte(`"severity"`)) {
+		severity = namedSeverity(databaseOf(raw).Severity.v)
 	}
 	return severity, cvss
-}
-
-// severityNames are the column's values, by severity.
-var severityNames = [...]string{"UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL"}
-
-// severityText returns how a severity is stored.
-func severityText(s policy.Severity) string { return severityNames[s] }
-
-// cweMalware is "Embedded Malicious Code", which the GitHub Advisory Database
-// gives to malware that has no MAL record.
-const cweMalware = "CWE-506"
-
-// isMalware reports whether the record is about malware: a record of the
-// malicious packages project (id or alias MAL-…, or its origins), or CWE-506.
-func (r *rawRecord) isMalware() bool {
-	if strings.HasPrefix(r.ID, "MAL-") || len(r.DatabaseSpecific.v.Origins.v) > 0 {
-		return true
-	}
-	for _, a := range r.Aliases {
-		if strings.HasPrefix(a, "MAL-") {
-			return true
-		}
-	}
-	for _, c := range r.DatabaseSpecific.v.CWEIDs.v {
-		if c == cweMalware {
-			return true
-		}
-	}
-	for i := range r.Affected {
-		for _, c := range r.Affected[i].DatabaseSpecific.v.CWEs.v {
-			if c.ID == cweMalware {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// loose is a value that the schema leaves to each database: what does not have
-// the expected form is left out and is no error.
-type loose[T any] struct{ v T }
-
-// UnmarshalJSON never fails on valid JSON.
-func (l *loose[T]) UnmarshalJSON(b []byte) error {
-	var v T
-	if json.Unmarshal(b, &v) == nil {
-		l.v = v
-	}
-	return nil
 }

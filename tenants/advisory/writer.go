@@ -173,7 +173,7 @@ func (w *writer) insert(ctx context.Context, fresh map[string]row) error {
 	var heads, affected [][]any
 	for _, r := range fresh {
 		heads = append(heads, []any{r.ID, w.feed, r.Modified, nullable(r.Published), nullable(r.Withdrawn),
-			r.Summary, list(r.Aliases), severityText(r.Severity), r.CVSS, r.Malware, r.gzip})
+			r.Summary, list(r.Aliases), r.Severity.String(), r.CVSS, r.Malware, r.gzip})
 		for _, a := range r.affected {
 			affected = append(affected, []any{r.ID, string(a.Package.Ecosystem), a.Package.Name, a.ranges, a.versions})
 			w.touch(a.Package.Ecosystem, a.Package.Name)

@@ -202,7 +202,7 @@ func TestF4_KilledInTheMiddle(t *testing.T) {
 		select {}
 	}
 	d := newDisk(t)
-	child := exec.Command(os.Args[0], "-test.run=^TestF4_KilledInTheMiddle$") //nolint:gosec // this test itself
+	child := exec.Command(os.Args[0], "-test.run=^TestF4_KilledInTheMiddle$")
 	child.Env = append(os.Environ(), "BLOB_TEST_ROOT="+d.root)
 	if err := child.Run(); err == nil || !strings.Contains(err.Error(), "killed") {
 		t.Fatalf("the child was not killed: %v", err)

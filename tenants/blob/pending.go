@@ -89,7 +89,7 @@ func (p *Pending) Write(b []byte) (int, error) {
 	if err != nil {
 		return n, p.fail(storeErr("blob.Write", err))
 	}
-	p.hashes.Write(b) //nolint:errcheck,gosec // never fails
+	p.hashes.Write(b) //nolint:errcheck // never fails
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.written += int64(n)
@@ -176,7 +176,7 @@ func (p *Pending) Abort(err error) {
 	if err == nil {
 		err = errs.New(errs.Internal, "blob.Abort", "the transfer was given up without a reason")
 	}
-	p.end(err, arriving)
+	_ = p.end(err, arriving) // the caller knows it
 }
 
 // fail is Abort by the writer itself, which may be in the middle of Commit. It

@@ -486,20 +486,16 @@ func (c *compiler) record(ctx context.Context, v *View) error {
 		return nil
 	}
 	const most = 500 // of a package that is withheld whole, the first ones tell enough
-	type line struct {
-		Version string          `json:"version"`
-		Verdict *policy.Verdict `json:"verdict"`
-	}
-	lines, sum := make([]line, 0, min(len(withheld), most)), sha256.New()
+	lines, sum := make([]WithheldLine, 0, min(len(withheld), most)), sha256.New()
 	for i, e := range withheld {
 		if i < most {
-			lines = append(lines, line{e.Version, e.Decision.Decisive})
+			lines = append(lines, WithheldLine{e.Version, e.Decision.Decisive})
 		}
 		fmt.Fprintf(sum, "%s %s\n", e.Version, e.Decision.Decisive.Reason)
 	}
 	id, err := c.g.Decisions.Refused(scope.With(ctx, v.Org), audit.Answer{Registry: v.Registry, Version: coord.Version{Package: v.Package}, Channel: audit.ChannelList,
 		Effect: policy.Deny.String(), Kind: hex.EncodeToString(sum.Sum(nil)[:12]), Snapshot: c.snapshot,
-		Decision: map[string]any{"registry": v.Name, "withheld": lines, "count": len(withheld)}})
+		Decision: recorded{Registry: v.Name, Withheld: lines, Count: len(withheld)}})
 	v.DecisionID = id
 	return err
 }

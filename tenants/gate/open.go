@@ -268,7 +268,7 @@ func (g *Gate) Refuse(ctx context.Context, v *View, e *Entry) (*Refusal, error) 
 	}
 	r := &Refusal{Version: coord.Version{Package: v.Package, Version: e.Version}, Registry: v.Name, Decision: d, Instead: v.Suggest(e.Version)}
 	a := audit.Answer{Registry: v.Registry, Token: tokenOf(ctx), Version: r.Version, Channel: audit.ChannelFile, Effect: d.Effect.String(), Snapshot: v.Snapshot,
-		Decision: map[string]any{"registry": v.Name, "instead": r.Instead, "decision": d}}
+		Decision: recorded{Registry: v.Name, Instead: r.Instead, Decision: &d}}
 	if d.Decisive != nil {
 		a.Rule, a.Kind = d.Decisive.Rule, string(d.Decisive.Kind)
 	}

@@ -64,7 +64,7 @@ func (f *finder) apt(ctx context.Context) (Binaries, error) {
 func (f *finder) forbidMainCluster(ctx context.Context, sudo []string) (restore func(), err error) {
 	file := filepath.Join(f.createClusterDir, "sluice.conf")
 	if len(sudo) == 0 {
-		if err := os.MkdirAll(f.createClusterDir, 0o755); err != nil {
+		if err := os.MkdirAll(f.createClusterDir, 0o755); err != nil { //nolint:gosec // a folder of /etc
 			return nil, err
 		}
 		if err := os.WriteFile(file, []byte(noMainCluster), 0o644); err != nil { //nolint:gosec // read by the package's maintainer scripts

@@ -27,7 +27,7 @@ func newMachine(t *testing.T, opts Options) *machine {
 	t.Helper()
 	root := t.TempDir()
 	for dir := root; len(dir) > len(os.TempDir()); dir = filepath.Dir(dir) {
-		if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // the server's user must be able to enter
+		if err := os.Chmod(dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -63,14 +63,14 @@ func (m *machine) fakeRun(_ context.Context, name string, args ...string) (strin
 func (m *machine) install(t *testing.T, name, version string, programs ...string) string {
 	t.Helper()
 	dir := filepath.Join(filepath.Dir(filepath.Dir(m.globs[0])), name, "bin")
-	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // as above
+	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	if len(programs) == 0 {
 		programs = []string{"initdb", "pg_ctl", "postgres"}
 	}
 	for _, p := range programs {
-		if err := os.WriteFile(filepath.Join(dir, p), nil, 0o755); err != nil { //nolint:gosec // a program
+		if err := os.WriteFile(filepath.Join(dir, p), nil, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -147,3 +147,9 @@ func (m *Memory[K, V]) keep(key K, v V, since uint64) {
 		m.cache.Set(key, v)
 	}
 }
+
+// Len returns how many entries are kept, after what is over the bound has gone.
+func (m *Memory[K, V]) Len() int {
+	m.cache.CleanUp()
+	return m.cache.EstimatedSize()
+}
