@@ -69,6 +69,6 @@ small{color:#5b6675}
 {{range .D.Withheld}}{{$v := .Version}}{{with .Verdict}}<div class="why"><strong>{{$v}}</strong>: {{.Reason}}.<br>
 <small>{{.Kind}}, decided by the registry {{.RegistryName}}, rule "{{.RuleName}}"{{if not .Until.IsZero}}; available from {{.Until.UTC.Format "2 January 2006 15:04 UTC"}}{{end}}</small></div>{{end}}{{end}}
 {{if gt .More 0}}<p>and {{.More}} more</p>{{end}}{{with .D.Instead}}<div class="do">Install <code>{{.}}</code> instead.</div>{{end}}
-<p><small>Decision {{.D.ID}} of {{.At}}, with {{.Snapshot}}. A security engineer of your organization can say more.</small></p>
+<p><small>Decision {{.D.ID}} of {{.At}}; {{.Snapshot}}. A security engineer of your organization can say more.</small></p>
 </body></html>
 `))

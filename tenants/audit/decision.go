@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -50,6 +52,7 @@ type Decisions struct {
 
 	mu      sync.Mutex
 	again   map[answerKey]*repeat
+	warned  map[uuid.UUID][]warning // by organization, not written yet
 	allowed map[uuid.UUID]map[delivery]*tally
 }
 
@@ -64,6 +67,13 @@ type repeat struct {
 	id    string
 	count int
 	last  time.Time
+}
+
+// warning is a warned delivery that waits for its row.
+type warning struct {
+	id string
+	at time.Time
+	Answer
 }
 
 type delivery struct {
@@ -83,7 +93,7 @@ const maxPending = 10_000
 
 // NewDecisions returns a node's log.
 func NewDecisions(d *db.DB, now func() time.Time) *Decisions {
-	return &Decisions{db: d, now: now, again: map[answerKey]*repeat{}, allowed: map[uuid.UUID]map[delivery]*tally{},
+	return &Decisions{db: d, now: now, again: map[answerKey]*repeat{}, warned: map[uuid.UUID][]warning{}, allowed: map[uuid.UUID]map[delivery]*tally{},
 		known: otter.Must(&otter.Options[answerKey, string]{MaximumSize: 100_000})}
 }
 
@@ -102,17 +112,8 @@ func (l *Decisions) Refused(ctx context.Context, a Answer) (string, error) {
 		return "", err
 	}
 	now := l.now()
-	key := answerKey{org, a.Registry, a.Token, a.Rule, a.Version, a.Channel, a.Kind, now.Unix() / 3600}
-	if id, ok := l.known.GetIfPresent(key); ok {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		r := l.again[key]
-		if r == nil {
-			r = &repeat{id: id}
-			l.again[key] = r
-		}
-		r.count++
-		r.last = now
+	key := a.key(org, now)
+	if id, ok := l.repeated(key, now); ok {
 		return id, nil
 	}
 	id := NewID()
@@ -122,6 +123,76 @@ func (l *Decisions) Refused(ctx context.Context, a Answer) (string, error) {
 	}
 	l.known.Set(key, id)
 	return id, nil
+}
+
+func (a *Answer) key(org uuid.UUID, now time.Time) answerKey {
+	return answerKey{org, a.Registry, a.Token, a.Rule, a.Version, a.Channel, a.Kind, now.Unix() / 3600}
+}
+
+// repeated counts an answer that has a row already.
+func (l *Decisions) repeated(key answerKey, now time.Time) (id string, ok bool) {
+	if id, ok = l.known.GetIfPresent(key); !ok {
+		return "", false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := l.again[key]
+	if r == nil {
+		r = &repeat{id: id}
+		l.again[key] = r
+	}
+	r.count++
+	r.last = now
+	return id, true
+}
+
+// Warned records a delivery that a rule warned about. Its row is written with
+// the next flush; only a full buffer makes the caller wait.
+func (l *Decisions) Warned(ctx context.Context, a Answer) error {
+	org, err := scope.Org(ctx)
+	if err != nil {
+		return err
+	}
+	now := l.now()
+	key := a.key(org, now)
+	if _, ok := l.repeated(key, now); ok {
+		return nil
+	}
+	id := NewID()
+	l.mu.Lock()
+	l.warned[org] = append(l.warned[org], warning{id, now, a})
+	full := len(l.warned[org]) >= maxPending
+	l.mu.Unlock()
+	l.known.Set(key, id)
+	if full {
+		return l.flushWarned(ctx, org)
+	}
+	return nil
+}
+
+func (l *Decisions) flushWarned(ctx context.Context, org uuid.UUID) error {
+	l.mu.Lock()
+	pending := l.warned[org]
+	delete(l.warned, org)
+	l.mu.Unlock()
+	if len(pending) == 0 {
+		return nil
+	}
+	err := l.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		for _, w := range pending {
+			if err := l.insert(ctx, tx, org, w.id, w.at, w.Answer); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		l.mu.Lock()
+		l.warned[org] = append(pending, l.warned[org]...)
+		l.mu.Unlock()
+		return fmt.Errorf("record warnings: %w", err)
+	}
+	return nil
 }
 
 func (l *Decisions) insert(ctx context.Context, tx *db.Tx, org uuid.UUID, id string, now time.Time, a Answer) error {
@@ -189,12 +260,13 @@ const upsertDelivery = `INSERT INTO deliveries (org_id, hour, registry_id, token
 // Flush writes all counts. The node calls it every second and once at the end.
 func (l *Decisions) Flush(ctx context.Context) error {
 	l.mu.Lock()
-	orgs := make([]uuid.UUID, 0, len(l.allowed))
-	for org := range l.allowed {
-		orgs = append(orgs, org)
-	}
+	orgs := slices.Collect(maps.Keys(l.allowed))
+	warned := slices.Collect(maps.Keys(l.warned))
 	l.mu.Unlock()
 	var failed []error
+	for _, org := range warned {
+		failed = append(failed, l.flushWarned(scope.With(ctx, org), org))
+	}
 	for _, org := range orgs {
 		failed = append(failed, l.flushAllowed(scope.With(ctx, org), org))
 	}

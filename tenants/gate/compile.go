@@ -317,7 +317,7 @@ func (c *compiler) remoteNamed(id uuid.UUID) *registry.Remote {
 		return nil
 	}
 	if d := c.documents[id]; d != nil {
-		return d.remote
+		return d.remote.Load()
 	}
 	return &registry.Remote{ID: id}
 }

@@ -27,17 +27,24 @@ type docKey struct {
 	pkg         coord.Package
 }
 
-// document is what is remembered of a remote's answer for a name. It is
-// immutable but for its two clocks.
+// document is what is remembered of a remote's answer for a name. What it lists
+// never changes; its clocks and validators do, and views keep a pointer to it,
+// so that one confirmation serves them all.
 type document struct {
 	key       docKey
-	remote    *registry.Remote
-	sha256    string // of the bytes; "" when the remote said that there is no such name
-	validator Validators
-	fetched   time.Time
+	remote    atomic.Pointer[registry.Remote] // as configured now
+	sha256    string                          // of the bytes; "" when the remote said that there is no such name
+	validator atomic.Pointer[Validators]
 	firstSeen map[string]time.Time
 	checked   atomic.Int64 // unix nanoseconds: when the remote last confirmed it
 	failed    atomic.Int64 // unix nanoseconds of the last failed attempt; 0 = none since
+}
+
+func newDocument(key docKey, r *registry.Remote, sha256 string) *document {
+	d := &document{key: key, sha256: sha256, firstSeen: map[string]time.Time{}}
+	d.remote.Store(r)
+	d.validator.Store(&Validators{})
+	return d
 }
 
 // retryAfter is how long a failing remote is left alone for a name that can be
@@ -80,6 +87,7 @@ func (g *Gate) documentOf(ctx context.Context, r *registry.Remote, pkg coord.Pac
 	}
 	key := docKey{org, r.ID, pkg}
 	if d, ok := g.documents.GetIfPresent(key); ok && g.DB.Feed.Trusted() {
+		d.remote.Store(r)
 		switch g.age(d, g.Now()) {
 		case fresh, stale:
 			return d, nil
@@ -104,8 +112,8 @@ func (g *Gate) revalidate(org uuid.UUID, d *document) {
 	g.work.Go(func() {
 		ctx, stop := g.detached(scope.With(context.Background(), org))
 		defer stop()
-		if _, err := g.fetchOnce(ctx, d.key, d.remote); err != nil {
-			slog.WarnContext(ctx, "a remote could not be asked again", "remote", d.remote.Name, "package", d.key.pkg.Name, "error", err)
+		if _, err := g.fetchOnce(ctx, d.key, d.remote.Load()); err != nil {
+			slog.WarnContext(ctx, "a remote could not be asked again", "remote", d.remote.Load().Name, "package", d.key.pkg.Name, "error", err)
 		}
 	})
 }
@@ -129,7 +137,7 @@ func (g *Gate) fetchOnce(ctx context.Context, key docKey, r *registry.Remote) (*
 
 // fetch asks the remote, conditionally on what is remembered (R3).
 func (g *Gate) fetch(ctx context.Context, key docKey, r *registry.Remote) (*document, error) {
-	have, err := g.remembered(ctx, key, r)
+	have, err := g.known(ctx, key, r)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +150,7 @@ func (g *Gate) fetch(ctx context.Context, key docKey, r *registry.Remote) (*docu
 	}
 	var prev Validators
 	if have != nil {
-		prev = have.validator
+		prev = *have.validator.Load()
 	}
 	got, err := p.FetchList(ctx, remoteOf(r), key.pkg.Name, prev)
 	now := g.Now()
@@ -162,7 +170,28 @@ func (g *Gate) serveStale(ctx context.Context, have *document, now time.Time, er
 		return nil, err
 	}
 	have.failed.Store(now.UnixNano())
-	slog.WarnContext(ctx, "a remote failed; serving what it said before", "remote", have.remote.Name, "package", have.key.pkg.Name, "error", err)
+	slog.WarnContext(ctx, "a remote failed; serving what it said before", "remote", have.remote.Load().Name, "package", have.key.pkg.Name, "error", err)
+	return have, nil
+}
+
+// known returns what is remembered, nil for nothing: the document in memory
+// when the database remembers the same bytes, so that whoever holds it sees the
+// newest confirmation.
+func (g *Gate) known(ctx context.Context, key docKey, r *registry.Remote) (*document, error) {
+	row, err := g.remembered(ctx, key, r)
+	if err != nil || row == nil {
+		return nil, err
+	}
+	have, ok := g.documents.GetIfPresent(key)
+	if !ok || have.sha256 != row.sha256 {
+		return row, nil
+	}
+	have.remote.Store(r)
+	if at := row.checked.Load(); at > have.checked.Load() {
+		have.checked.Store(at)
+		have.failed.Store(0)
+	}
+	have.validator.Store(row.validator.Load())
 	return have, nil
 }
 
@@ -177,7 +206,7 @@ func (g *Gate) confirm(ctx context.Context, d *document, now time.Time) error {
 // evict forgets a name that the remote says is gone. That is an answer, which
 // an outage is not.
 func (g *Gate) evict(ctx context.Context, key docKey, r *registry.Remote, had bool, now time.Time) (*document, error) {
-	d := &document{key: key, remote: r, fetched: now}
+	d := newDocument(key, r, "")
 	d.checked.Store(now.UnixNano())
 	if !had {
 		return d, nil
@@ -200,22 +229,32 @@ func (g *Gate) remember(ctx context.Context, key docKey, r *registry.Remote, hav
 	if err != nil {
 		return nil, err
 	}
-	d := &document{key: key, remote: r, sha256: info.Digest.String(), validator: got.Validators, fetched: now, firstSeen: map[string]time.Time{}}
+	d := newDocument(key, r, info.Digest.String())
 	same := have != nil && have.sha256 == d.sha256
-	if have != nil {
+	switch {
+	case same:
+		d = have
+	case have != nil:
 		maps.Copy(d.firstSeen, have.firstSeen)
 	}
-	for _, v := range listing.Versions {
-		if _, known := d.firstSeen[v.Version]; v.Published.IsZero() && !known {
-			d.firstSeen[v.Version] = now
+	d.validator.Store(&got.Validators)
+	if !same {
+		for _, v := range listing.Versions {
+			if _, known := d.firstSeen[v.Version]; v.Published.IsZero() && !known {
+				d.firstSeen[v.Version] = now
+			}
 		}
 	}
 	d.checked.Store(now.UnixNano())
+	d.failed.Store(0)
 	err = g.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		row := catalog.Document{Remote: key.remote, Name: key.pkg.Name, ETag: got.Validators.ETag, LastModified: got.Validators.LastModified,
 			Fetched: now, Checked: now, FirstSeen: d.firstSeen}
 		if err := catalog.PutDocument(ctx, tx, row, blobRow(info)); err != nil || same {
 			return err // identical bytes change nothing that a view shows
+		}
+		if have == nil {
+			return nil // no view can have been made of it
 		}
 		return catalog.Changed(ctx, tx, key.pkg)
 	})
@@ -235,8 +274,9 @@ func (g *Gate) remembered(ctx context.Context, key docKey, r *registry.Remote) (
 	if err != nil || row == nil {
 		return nil, err
 	}
-	d := &document{key: key, remote: r, sha256: row.SHA256, fetched: row.Fetched, firstSeen: row.FirstSeen,
-		validator: Validators{ETag: row.ETag, LastModified: row.LastModified}}
+	d := newDocument(key, r, row.SHA256)
+	maps.Copy(d.firstSeen, row.FirstSeen)
+	d.validator.Store(&Validators{ETag: row.ETag, LastModified: row.LastModified})
 	d.checked.Store(row.Checked.UnixNano())
 	return d, nil
 }

@@ -64,13 +64,26 @@ func (g *Gate) openHeld(ctx context.Context, req OpenRequest, v *View, e *Entry)
 		return Opened{}, fmt.Errorf("open %s: %w", req.File, err)
 	}
 	leave := g.running.enter(runKey{v.Org, v.Registry, coord.Version{Package: req.Package, Version: req.Version}}, req.Cut)
-	if err := g.Decisions.Allowed(ctx, v.Registry, tokenOf(ctx), coord.Version{Package: req.Package, Version: req.Version}); err != nil {
+	if err := g.count(ctx, v, e); err != nil {
 		leave()
 		_ = b.Close()
 		return Opened{}, err
 	}
 	return Opened{Content: &Content{Name: req.File, Size: b.Size, SHA256: rel.Files[i].SHA256, Modified: e.Published, Warning: v.warning(),
 		Seeker: b.Content(), close: func() error { leave(); return b.Close() }}}, nil
+}
+
+// count writes down that a version was delivered, and that a rule warned.
+func (g *Gate) count(ctx context.Context, v *View, e *Entry) error {
+	version := coord.Version{Package: v.Package, Version: e.Version}
+	if w := e.Decision.Decisive; w != nil && e.Decision.Effect == policy.Warn {
+		err := g.Decisions.Warned(ctx, audit.Answer{Registry: v.Registry, Token: tokenOf(ctx), Version: version, Channel: audit.ChannelFile,
+			Effect: policy.Warn.String(), Rule: w.Rule, Kind: string(w.Kind), Snapshot: v.Snapshot, Decision: recorded{Registry: v.Name, Decision: &e.Decision}})
+		if err != nil {
+			return err
+		}
+	}
+	return g.Decisions.Allowed(ctx, v.Registry, tokenOf(ctx), version)
 }
 
 func (v *View) warning() string {

@@ -499,8 +499,9 @@ $$;
 -- Organizations that hold a version of any of the named packages.
 CREATE FUNCTION organizations_holding(eco text, names text[]) RETURNS TABLE (org_id uuid, name text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
-    SELECT DISTINCT p.org_id, p.name FROM package_names p JOIN holdings h ON h.org_id = p.org_id AND h.package_id = p.id
-    WHERE p.ecosystem = eco AND p.name = ANY (names)
+    SELECT DISTINCT p.org_id, p.name FROM unnest(names) AS n (name)
+    JOIN package_names p ON p.ecosystem = eco AND p.name = n.name
+    JOIN holdings h ON h.org_id = p.org_id AND h.package_id = p.id
 $$;
 -- Blobs that no row of any organization names, older than the grace time (D3).
 CREATE FUNCTION unreferenced_blobs(grace interval, at_most int) RETURNS TABLE (sha256 text, size bigint)
