@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"strings"
 
 	"sluice.dev/sluice/ent/db"
 	"sluice.dev/sluice/frontend"
@@ -26,15 +28,40 @@ func (n *node) handler() (http.Handler, error) {
 		return nil, err
 	}
 	s.Handle("/-/decisions/", protocol.DecisionPage(n.gate))
-	s.Handle("/explorer", frontend.Explorer())
-	s.HandleRoot(n.health())
+	explorer := "/graphql" + frontend.ExplorerPath
+	s.Handle(explorer, frontend.Explorer())
+	for _, typed := range []string{"/explorer", "/explorer/", strings.TrimSuffix(explorer, "/")} {
+		s.Handle(typed, redirectTo(explorer))
+	}
+	s.HandleRoot(n.root())
 	return s, nil
 }
 
-// health answers load balancers at the platform's own host: /healthz while the
-// process runs, /readyz while the database answers too.
-func (n *node) health() http.Handler {
+// redirectTo sends people to a path of the same organization.
+func redirectTo(path string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		place, _ := protocol.PlaceOf(r.Context()) // the server sets it before it calls a mount
+		http.Redirect(w, r, place.Home+path, http.StatusFound)
+	})
+}
+
+// greeting answers people who open the platform's address in a browser.
+const greeting = `Sluice %s, a dependency firewall and package registry.
+
+Registries          /o/{organization}/npm/{registry}/
+GraphQL             /o/{organization}/graphql
+GraphQL explorer    /o/{organization}/graphql/explorer/
+`
+
+// root answers at the platform's own host: /healthz while the process runs,
+// /readyz while the database answers too, and at / what is where.
+func (n *node) root() http.Handler {
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		protocol.Harden(w.Header())
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = fmt.Fprintf(w, greeting, version)
+	})
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		err := n.db.InGlobal(r.Context(), func(context.Context, *db.Tx) error { return nil })
