@@ -525,3 +525,22 @@ func TestNewServer_SettingsThatAreWrong(t *testing.T) {
 		t.Errorf("base domain: %v", err)
 	}
 }
+
+func TestF3_HeadersAreBounded(t *testing.T) {
+	n := newNode(t)
+	front := httptest.NewUnstartedServer(nil)
+	front.Config = n.server.HTTP()
+	front.Start()
+	t.Cleanup(front.Close)
+	for size, status := range map[int]int{1 << 10: 404, 64 << 10: 431} {
+		r, err := http.NewRequestWithContext(t.Context(), "GET", front.URL+"/x", nil)
+		n.ok(err)
+		r.Header.Set("X-Long", strings.Repeat("x", size))
+		got, err := front.Client().Do(r)
+		n.ok(err)
+		_ = got.Body.Close()
+		if got.StatusCode != status {
+			t.Errorf("%d bytes: %d, want %d", size, got.StatusCode, status)
+		}
+	}
+}

@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"sluice.dev/sluice/ent/db"
 	"sluice.dev/sluice/frontend"
+	"sluice.dev/sluice/graph"
 	"sluice.dev/sluice/protocol"
 	"sluice.dev/sluice/protocol/npm"
 	"sluice.dev/sluice/tenants/coord"
@@ -28,11 +28,15 @@ func (n *node) handler() (http.Handler, error) {
 		return nil, err
 	}
 	s.Handle("/-/decisions/", protocol.DecisionPage(n.gate))
-	explorer := "/graphql" + frontend.ExplorerPath
-	s.Handle(explorer, frontend.Explorer())
-	for _, typed := range []string{"/explorer", "/explorer/", strings.TrimSuffix(explorer, "/")} {
-		s.Handle(typed, redirectTo(explorer))
+	s.Handle("/graphql/explorer", frontend.Explorer())
+	s.Handle("/graphql/explorer/", frontend.Explorer())
+	s.Handle("/explorer", redirectTo("/graphql"+frontend.ExplorerPath))
+	api, err := graph.NewHandler(graph.Deps{DB: n.db, Access: n.access, Orgs: n.orgs, Registries: n.registries, Quarantine: n.quarantine,
+		Gate: n.gate, Advisories: n.advisories, RegistryURL: registryURL})
+	if err != nil {
+		return nil, err
 	}
+	s.Handle("/graphql", api)
 	s.HandleRoot(n.root())
 	return s, nil
 }
@@ -43,6 +47,12 @@ func redirectTo(path string) http.Handler {
 		place, _ := protocol.PlaceOf(r.Context()) // the server sets it before it calls a mount
 		http.Redirect(w, r, place.Home+path, http.StatusFound)
 	})
+}
+
+// registryURL is where the request that is being answered finds a registry (T1).
+func registryURL(ctx context.Context, e coord.Ecosystem, name string) string {
+	place, _ := protocol.PlaceOf(ctx)
+	return place.Home + "/" + protocol.Segment(e) + "/" + name
 }
 
 // greeting answers people who open the platform's address in a browser.

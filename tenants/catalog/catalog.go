@@ -163,7 +163,7 @@ func PackageID(ctx context.Context, tx *db.Tx, pkg coord.Package) (id uuid.UUID,
 
 func ensureVersion(ctx context.Context, tx *db.Tx, org, pkg uuid.UUID, now time.Time, a Arrival) (uuid.UUID, error) {
 	digest := a.Files[0].Blob.SHA256
-	id, fresh := uuid.Must(uuid.NewV7()), false
+	id := uuid.Must(uuid.NewV7())
 	var remote *uuid.UUID
 	if a.Remote != uuid.Nil {
 		remote = &a.Remote
@@ -175,7 +175,7 @@ func ensureVersion(ctx context.Context, tx *db.Tx, org, pkg uuid.UUID, now time.
 	if err != nil {
 		return uuid.Nil, fmt.Errorf("catalog: version: %w", err)
 	}
-	if fresh = tag.RowsAffected() == 1; !fresh {
+	if tag.RowsAffected() == 0 {
 		err := tx.QueryRow(ctx, `SELECT id FROM package_versions WHERE package_id = $1 AND version = $2 AND digest = $3`, pkg, a.Version.Version, digest).Scan(&id)
 		if err != nil {
 			return uuid.Nil, fmt.Errorf("catalog: version: %w", err)

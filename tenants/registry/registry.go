@@ -30,6 +30,9 @@ const (
 	MaxReachable = 100 // registries reachable upward from one
 )
 
+// UndeleteWithin is how long a deleted registry can be brought back (D4).
+const UndeleteWithin = 7 * 24 * time.Hour
+
 // Kinds of registry.
 const (
 	Firewall        = entregistry.KindFIREWALL
@@ -218,7 +221,7 @@ func (s *Service) Undelete(ctx context.Context, id uuid.UUID) error {
 			return err
 		case r.DeletedAt == nil:
 			return nil
-		case s.Now().Sub(*r.DeletedAt) > 7*24*time.Hour:
+		case s.Now().Sub(*r.DeletedAt) > UndeleteWithin:
 			return errs.New(errs.Conflict, op, "the registry %q was deleted more than 7 days ago", r.Name)
 		}
 		err = tx.Ent.Registry.UpdateOne(r).ClearDeletedAt().Exec(ctx)
