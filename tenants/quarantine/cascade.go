@@ -76,6 +76,15 @@ func (s *Service) step(ctx context.Context, tx *db.Tx, id uuid.UUID) (bool, erro
 	if err := catalog.LockPackage(ctx, tx, pkg, true); err != nil {
 		return false, err
 	}
+	if c.Action == cascade.ActionHOLD {
+		open, err := rootOpen(ctx, tx, *c.HoldID)
+		if err != nil {
+			return false, err
+		}
+		if !open { // released meanwhile: there is nothing to inherit
+			return true, s.finish(ctx, tx, c, tx.Ent.Cascade.UpdateOne(c), c.Done)
+		}
+	}
 	p, err := s.nextPage(ctx, tx, c)
 	if err != nil {
 		return false, err
@@ -90,17 +99,22 @@ func (s *Service) step(ctx context.Context, tx *db.Tx, id uuid.UUID) (bool, erro
 	if n := len(p.registries); n > 0 {
 		up.SetCursor(p.registries[n-1])
 	}
-	last := len(p.registries) < Page
-	if last {
-		up.SetFinishedAt(s.Now())
-		if err := s.auditFinished(ctx, tx, c, c.Done+len(p.registries)); err != nil {
-			return false, err
-		}
-	}
-	if err := up.Exec(ctx); err != nil {
+	if err := catalog.Changed(ctx, tx, pkg); err != nil {
 		return false, err
 	}
-	return last, catalog.Changed(ctx, tx, pkg)
+	if len(p.registries) < Page {
+		return true, s.finish(ctx, tx, c, up, c.Done+len(p.registries))
+	}
+	return false, up.Exec(ctx)
+}
+
+// finish ends a cascade with what its last page changed.
+func (s *Service) finish(ctx context.Context, tx *db.Tx, c *ent.Cascade, up *ent.CascadeUpdateOne, done int) error {
+	if err := up.SetFinishedAt(s.Now()).Exec(ctx); err != nil {
+		return err
+	}
+	return s.Audit.Record(ctx, tx, audit.Event{Action: "cascade:finish", ObjectType: "cascade", ObjectID: c.ID.String(), Registry: c.RegistryID,
+		After: map[string]any{"action": c.Action, "registries": done}})
 }
 
 // page is one page of registries below, with what a hold needs to find the
@@ -211,9 +225,8 @@ func digests(ctx context.Context, tx *db.Tx, c *ent.Cascade, pkg uuid.UUID, vers
 func (s *Service) carry(ctx context.Context, tx *db.Tx, c *ent.Cascade, p page) error {
 	switch c.Action {
 	case cascade.ActionHOLD:
-		open, err := rootOpen(ctx, tx, *c.HoldID)
-		if err != nil || !open || len(p.versions) == 0 {
-			return err // released meanwhile: there is nothing to inherit
+		if len(p.versions) == 0 {
+			return nil
 		}
 		if c.Cursor == nil {
 			if err := s.findPatches(ctx, tx, c, p); err != nil {
@@ -222,6 +235,11 @@ func (s *Service) carry(ctx context.Context, tx *db.Tx, c *ent.Cascade, p page) 
 		}
 		return s.inheritPage(ctx, tx, c, p)
 	case cascade.ActionRELEASE:
+		if c.Cursor == nil {
+			if err := s.closePatches(ctx, tx, *c.HoldID); err != nil {
+				return err
+			}
+		}
 		return s.releasePage(ctx, tx, *c.HoldID, p.registries)
 	case cascade.ActionDELETE:
 		return s.deletePage(ctx, tx, c, p)
@@ -252,6 +270,7 @@ func (s *Service) inheritPage(ctx context.Context, tx *db.Tx, c *ent.Cascade, p 
 		JOIN holdings h ON h.package_id = n.id AND h.registry_id = ANY ($2) AND h.version = ANY ($3)
 		JOIN package_versions v ON v.id = h.version_id
 		WHERE r.id = $1 AND (v.origin = 'EXTERNAL' OR v.digest = ANY ($4))
+		ORDER BY h.registry_id, h.version
 		ON CONFLICT DO NOTHING RETURNING id, registry_id, reason)
 		`+audited+`$6, 'SYSTEM', 'cascade', 'version:quarantine', 'hold', id::text, registry_id, $5 FROM acted`,
 		*c.HoldID, p.registries, p.versions, p.digests, "inherited from the hold "+c.HoldID.String(), s.Now())
@@ -278,6 +297,16 @@ func (s *Service) findPatches(ctx context.Context, tx *db.Tx, c *ent.Cascade, p 
 	return nil
 }
 
+// closePatches closes the findings that the hold caused: with its release
+// nothing is wrong with what the patches patch.
+func (s *Service) closePatches(ctx context.Context, tx *db.Tx, root uuid.UUID) error {
+	_, err := tx.Exec(ctx, `UPDATE findings SET closed_at = $2 WHERE kind = 'CONTENT_MISMATCH' AND reference = $1 AND closed_at IS NULL`, root.String(), s.Now())
+	if err != nil {
+		return fmt.Errorf("close findings on patches: %w", err)
+	}
+	return nil
+}
+
 // releasePage closes inherited holds whose root is released. They were not in
 // force any more; this writes it down.
 func (s *Service) releasePage(ctx context.Context, tx *db.Tx, root uuid.UUID, registries []uuid.UUID) error {
@@ -293,8 +322,8 @@ func (s *Service) releasePage(ctx context.Context, tx *db.Tx, root uuid.UUID, re
 	return nil
 }
 
-// deletePage deletes the copies of one page, and closes the inherited holds
-// that were about them.
+// deletePage deletes the copies of one page. Inherited holds on them end with
+// their root, which the deletion releases when it named exactly the version.
 func (s *Service) deletePage(ctx context.Context, tx *db.Tx, c *ent.Cascade, p page) error {
 	_, err := tx.Exec(ctx, `WITH acted AS (
 		DELETE FROM holdings h USING package_versions v, package_names n
@@ -307,9 +336,4 @@ func (s *Service) deletePage(ctx context.Context, tx *db.Tx, c *ent.Cascade, p p
 		return fmt.Errorf("delete copies: %w", err)
 	}
 	return nil
-}
-
-func (s *Service) auditFinished(ctx context.Context, tx *db.Tx, c *ent.Cascade, done int) error {
-	return s.Audit.Record(ctx, tx, audit.Event{Action: "cascade:finish", ObjectType: "cascade", ObjectID: c.ID.String(), Registry: c.RegistryID,
-		After: map[string]any{"action": c.Action, "registries": done}})
 }
