@@ -2,4 +2,4 @@
 // created, changed and deleted by the services of package tenants only.
 package ent
 
-//go:generate go run -mod=mod entgo.io/ent/cmd/ent generate --feature intercept,sql/upsert,sql/lock,sql/modifier ./schema
+//go:generate go tool ent generate --feature intercept,sql/upsert,sql/lock,sql/modifier ./schema

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 
 	"sluice.dev/sluice/ent/db"
 	"sluice.dev/sluice/frontend"
+	"sluice.dev/sluice/graph"
 	"sluice.dev/sluice/protocol"
 	"sluice.dev/sluice/protocol/npm"
 	"sluice.dev/sluice/tenants/coord"
@@ -28,14 +30,48 @@ func (n *node) handler() (http.Handler, error) {
 	s.Handle("/-/decisions/", protocol.DecisionPage(n.gate))
 	s.Handle("/graphql/explorer", frontend.Explorer())
 	s.Handle("/graphql/explorer/", frontend.Explorer())
-	s.HandleRoot(n.health())
+	s.Handle("/explorer", redirectTo("/graphql"+frontend.ExplorerPath))
+	api, err := graph.NewHandler(graph.Deps{DB: n.db, Access: n.access, Orgs: n.orgs, Registries: n.registries, Quarantine: n.quarantine, Intake: n.intake,
+		Gate: n.gate, Advisories: n.advisories, RegistryURL: registryURL})
+	if err != nil {
+		return nil, err
+	}
+	s.Handle("/graphql", api)
+	s.HandleRoot(n.root())
 	return s, nil
 }
 
-// health answers load balancers at the platform's own host: /healthz while the
-// process runs, /readyz while the database answers too.
-func (n *node) health() http.Handler {
+// redirectTo sends people to a path of the same organization.
+func redirectTo(path string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		place, _ := protocol.PlaceOf(r.Context()) // the server sets it before it calls a mount
+		http.Redirect(w, r, place.Home+path, http.StatusFound)
+	})
+}
+
+// registryURL is where the request that is being answered finds a registry (T1).
+func registryURL(ctx context.Context, e coord.Ecosystem, name string) string {
+	place, _ := protocol.PlaceOf(ctx)
+	return place.Home + "/" + protocol.Segment(e) + "/" + name
+}
+
+// greeting answers people who open the platform's address in a browser.
+const greeting = `Sluice %s, a dependency firewall and package registry.
+
+Registries          /o/{organization}/npm/{registry}/
+GraphQL             /o/{organization}/graphql
+GraphQL explorer    /o/{organization}/graphql/explorer/
+`
+
+// root answers at the platform's own host: /healthz while the process runs,
+// /readyz while the database answers too, and at / what is where.
+func (n *node) root() http.Handler {
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		protocol.Harden(w.Header())
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = fmt.Fprintf(w, greeting, version)
+	})
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		err := n.db.InGlobal(r.Context(), func(context.Context, *db.Tx) error { return nil })

@@ -57,8 +57,9 @@ type node struct {
 }
 
 // newNode opens the database and the blob store and wires the services. Close
-// it. Nothing runs yet.
-func newNode(ctx context.Context, d databaseFlags, f nodeFlags, now func() time.Time) (*node, error) {
+// it. Nothing runs yet. tune changes the bounds of the client for remotes, which
+// tests make small.
+func newNode(ctx context.Context, d databaseFlags, f nodeFlags, now func() time.Time, tune ...func(*upstream.Config)) (*node, error) {
 	if err := f.validate(); err != nil {
 		return nil, err
 	}
@@ -92,7 +93,7 @@ func newNode(ctx context.Context, d databaseFlags, f nodeFlags, now func() time.
 	}
 	n := &node{flags: f, now: now, db: database, blobs: blobs}
 	n.life, n.stop = context.WithCancel(context.WithoutCancel(ctx))
-	if err := n.wire(seal); err != nil {
+	if err := n.wire(seal, tune); err != nil {
 		n.stop()
 		database.Close()
 		return nil, err
@@ -100,7 +101,7 @@ func newNode(ctx context.Context, d databaseFlags, f nodeFlags, now func() time.
 	return n, nil
 }
 
-func (n *node) wire(seal *registry.Sealer) error {
+func (n *node) wire(seal *registry.Sealer, tune []func(*upstream.Config)) error {
 	log := audit.New(n.now)
 	n.orgs = org.New(n.db, log, n.now)
 	n.resolver = org.NewResolver(n.db)
@@ -113,7 +114,11 @@ func (n *node) wire(seal *registry.Sealer) error {
 	n.advisories = advisory.NewService(n.db)
 	n.importer = advisory.NewImporter(n.db)
 	n.decisions = audit.NewDecisions(n.db, n.now)
-	client, err := upstream.New(upstream.Config{AllowedHosts: n.flags.AllowRemote, UserAgent: "sluice/" + version})
+	remotes := upstream.Config{AllowedHosts: n.flags.AllowRemote, UserAgent: "sluice/" + version}
+	for _, change := range tune {
+		change(&remotes)
+	}
+	client, err := upstream.New(remotes)
 	if err != nil {
 		return err
 	}
@@ -155,7 +160,7 @@ func (n *node) flushOnce(ctx context.Context) {
 
 // startWorker runs River, and takes up cascades that a killed worker left.
 func (n *node) startWorker(ctx context.Context) error {
-	w, err := jobs.New(n.jobDeps, slog.Default())
+	w, err := jobs.New(n.jobDeps, slog.New(warnings{slog.Default().Handler()}))
 	if err != nil {
 		return err
 	}
@@ -165,6 +170,20 @@ func (n *node) startWorker(ctx context.Context) error {
 	n.worker = w
 	return jobs.Resume(ctx, n.db, n.quarantine)
 }
+
+// warnings leaves out what a library says about its normal work.
+type warnings struct{ slog.Handler }
+
+// Enabled implements slog.Handler.
+func (h warnings) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelWarn && h.Handler.Enabled(ctx, l)
+}
+
+// WithAttrs implements slog.Handler.
+func (h warnings) WithAttrs(a []slog.Attr) slog.Handler { return warnings{h.Handler.WithAttrs(a)} }
+
+// WithGroup implements slog.Handler.
+func (h warnings) WithGroup(name string) slog.Handler { return warnings{h.Handler.WithGroup(name)} }
 
 // close ends what runs, within a bounded time, and writes what is batched.
 func (n *node) close() {

@@ -7,7 +7,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -87,9 +86,7 @@ func handlerOf(g *testGate, change func(*protocol.Target)) http.Handler {
 
 // content makes a content as the gate opens it.
 func content(c gate.Content) (gate.Opened, error) {
-	closed := func() error { return nil }
-	hidden(&c, "close").Set(reflect.ValueOf(closed))
-	return gate.Opened{Content: &c}, nil
+	return gate.Opened{Content: gate.NewContent(c, func() error { return nil })}, nil
 }
 
 // fileOf is a file on disk, as the blob store gives it.

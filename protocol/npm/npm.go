@@ -43,6 +43,9 @@ func (p *Protocol) FetchList(ctx context.Context, r gate.Remote, pkg string, pre
 		ETag:         prev.ETag,
 		LastModified: prev.LastModified,
 	})
+	if upstream.IsOutage(err) {
+		return gate.Fetched{}, errs.Wrap(err, errs.Unavailable, "npm.fetch", "%s", errs.Public(err))
+	}
 	if err != nil {
 		return gate.Fetched{}, err
 	}

@@ -1,12 +1,9 @@
 package npm
 
 import (
-	"reflect"
 	"testing"
-	"unsafe"
 
 	"github.com/google/uuid"
-	"github.com/maypok86/otter/v2"
 
 	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/gate"
@@ -69,26 +66,5 @@ func viewOf(l *gate.Listing, decisions map[string]policy.Decision) *gate.View {
 			v.Tags[tag] = version
 		}
 	}
-	return seal(v)
-}
-
-// seal fills what only the gate can fill: the index of the entries and the
-// cache of renderings.
-func seal(v *gate.View) *gate.View {
-	index := map[string]int{}
-	for i, e := range v.Entries {
-		index[e.Version] = i
-	}
-	hidden(v, "byVersion").Set(reflect.ValueOf(index))
-	renders := hidden(v, "renders")
-	renders.Set(reflect.New(renders.Type().Elem()))
-	cache := hidden(renders.Interface(), "cache")
-	cache.Set(reflect.ValueOf(otter.Must(&otter.Options[string, gate.Rendered]{MaximumSize: 1000})))
-	return v
-}
-
-// hidden opens an unexported field.
-func hidden(of any, field string) reflect.Value {
-	f := reflect.ValueOf(of).Elem().FieldByName(field)
-	return reflect.NewAt(f.Type(), unsafe.Pointer(f.UnsafeAddr())).Elem()
+	return gate.Freeze(v, gate.NewRenders(1<<20))
 }

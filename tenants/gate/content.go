@@ -2,6 +2,7 @@ package gate
 
 import (
 	"io"
+	"sync"
 	"time"
 )
 
@@ -22,6 +23,12 @@ type Content struct {
 	Stream io.Reader
 
 	close func() error
+}
+
+// NewContent returns c with what its Close does, at most once.
+func NewContent(c Content, closed func() error) *Content {
+	c.close = sync.OnceValue(closed)
+	return &c
 }
 
 // Close ends the use of the content.

@@ -1,21 +1,18 @@
 package gate
 
 import (
-	"bytes"
 	"context"
-	"errors"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
 
-	"sluice.dev/sluice/ent/db"
 	"sluice.dev/sluice/tenants/blob"
-	"sluice.dev/sluice/tenants/catalog"
 	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/errs"
 	"sluice.dev/sluice/tenants/registry"
@@ -27,24 +24,30 @@ type docKey struct {
 	pkg         coord.Package
 }
 
-// document is what is remembered of a remote's answer for a name. What it lists
-// never changes; its clocks and validators do, and views keep a pointer to it,
-// so that one confirmation serves them all.
+// document is what is remembered of a remote's answer for a name. Other bytes
+// make another document; its clocks move. Whoever fetches holds the key's
+// flight, and is the only one to change validator and gen.
 type document struct {
 	key       docKey
-	remote    atomic.Pointer[registry.Remote] // as configured now
-	sha256    string                          // of the bytes; "" when the remote said that there is no such name
-	validator atomic.Pointer[Validators]
-	firstSeen map[string]time.Time
-	checked   atomic.Int64 // unix nanoseconds: when the remote last confirmed it
-	failed    atomic.Int64 // unix nanoseconds of the last failed attempt; 0 = none since
+	sha256    string // of the bytes; "" when the remote said that there is no such name
+	fetched   time.Time
+	firstSeen map[string]time.Time // of versions that the source gives no date (R5)
+	validator Validators
+	checked   atomic.Int64  // unix nanoseconds: when the remote last confirmed it
+	failed    atomic.Int64  // unix nanoseconds of the last failed attempt; 0 = none since checked
+	gen       atomic.Uint64 // of the package when this was last compared with the database
+	asking    atomic.Bool   // a revalidation runs
 }
 
-func newDocument(key docKey, r *registry.Remote, sha256 string) *document {
-	d := &document{key: key, sha256: sha256, firstSeen: map[string]time.Time{}}
-	d.remote.Store(r)
-	d.validator.Store(&Validators{})
-	return d
+func (d *document) failing() bool { return d.failed.Load() != 0 }
+
+// confirmed notes that the remote says so at that time, unless a later word is
+// known.
+func (d *document) confirmed(at time.Time) {
+	if n := at.UnixNano(); n > d.checked.Load() {
+		d.checked.Store(n)
+		d.failed.Store(0)
+	}
 }
 
 // retryAfter is how long a failing remote is left alone for a name that can be
@@ -56,93 +59,105 @@ type freshness int
 const (
 	fresh   freshness = iota
 	due               // served at once, one revalidation runs
-	stale             // served because the remote fails
 	expired           // must be asked for before anything is served
 )
 
+// age tells whether a document may be served now (R3). One of a remote that is
+// known to fail is served without waiting for the remote to fail again.
 func (g *Gate) age(d *document, now time.Time) freshness {
-	checked := time.Unix(0, d.checked.Load())
-	old := now.Sub(checked)
+	old := now.Sub(time.Unix(0, d.checked.Load()))
 	switch {
 	case old < g.Fresh:
 		return fresh
 	case d.sha256 == "":
 		return expired
-	case old < g.Fresh+g.Background:
+	case old < g.Fresh+g.Background, d.failing() && old < g.Stale:
 		return due
-	}
-	if failed := d.failed.Load(); failed != 0 && old < g.Stale && now.Sub(time.Unix(0, failed)) < retryAfter {
-		return stale
 	}
 	return expired
 }
 
-// documentOf returns the remote's document for a name, from memory, from what
-// is remembered, or from the remote. An error means that the remote does not
-// answer and nothing is remembered.
-func (g *Gate) documentOf(ctx context.Context, r *registry.Remote, pkg coord.Package) (*document, error) {
+// documentOf returns the remote's document for a name and what is in it, from
+// memory, from what is remembered, or from the remote. The listing is nil when
+// the remote has no such name. An error of kind Unavailable means that the
+// remote does not answer and nothing is remembered; Upstream, that what it
+// answers cannot be used.
+func (g *Gate) documentOf(ctx context.Context, r *registry.Remote, pkg coord.Package) (*document, *Listing, error) {
 	org, err := scope.Org(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	key := docKey{org, r.ID, pkg}
-	if d, ok := g.documents.GetIfPresent(key); ok && g.DB.Feed.Trusted() {
-		d.remote.Store(r)
-		switch g.age(d, g.Now()) {
-		case fresh, stale:
-			return d, nil
-		case due:
-			g.revalidate(org, d)
-			return d, nil
+	d, ok := g.documents.GetIfPresent(key)
+	if !ok || !g.DB.Feed.Trusted() || d.gen.Load() != g.gens.pkg(org, pkg).Load() || g.age(d, g.Now()) == expired {
+		if d, err = g.fetchOnce(ctx, key, r, fetchMode{}); err != nil {
+			return nil, nil, err
 		}
 	}
-	return g.fetchOnce(ctx, key, r)
+	if g.age(d, g.Now()) == due {
+		g.revalidate(org, r, d)
+	}
+	l, err := g.listing(ctx, d)
+	if err != nil && ctx.Err() == nil {
+		// What is remembered was lost, or cannot be read by this version.
+		slog.WarnContext(ctx, "a remembered document cannot be read; asking the remote again", "remote", r.Name, "package", pkg.Name, "error", err)
+		if d, err = g.fetchOnce(ctx, key, r, fetchMode{lost: d}); err == nil {
+			l, err = g.listing(ctx, d)
+		}
+	}
+	return d, l, err
 }
 
 // revalidate asks the remote again in the background, once at a time.
-func (g *Gate) revalidate(org uuid.UUID, d *document) {
-	now := g.Now()
-	failed := d.failed.Load()
-	if g.life.Err() != nil || failed != 0 && now.Sub(time.Unix(0, failed)) < retryAfter {
+func (g *Gate) revalidate(org uuid.UUID, r *registry.Remote, d *document) {
+	if f := d.failed.Load(); f != 0 && g.Now().Sub(time.Unix(0, f)) < retryAfter || !d.asking.CompareAndSwap(false, true) {
 		return
 	}
-	if !d.failed.CompareAndSwap(failed, now.UnixNano()) { // taken; success makes a new document or clears it
-		return
-	}
-	g.work.Go(func() {
+	started := g.work.run(func() {
+		defer d.asking.Store(false)
 		ctx, stop := g.detached(scope.With(context.Background(), org))
 		defer stop()
-		if _, err := g.fetchOnce(ctx, d.key, d.remote.Load()); err != nil {
-			slog.WarnContext(ctx, "a remote could not be asked again", "remote", d.remote.Load().Name, "package", d.key.pkg.Name, "error", err)
+		if _, err := g.fetchOnce(ctx, d.key, r, fetchMode{now: true}); err != nil {
+			slog.WarnContext(ctx, "a remote could not be asked again", "remote", r.Name, "package", d.key.pkg.Name, "error", err)
 		}
 	})
+	if !started {
+		d.asking.Store(false)
+	}
 }
 
-func (g *Gate) fetchOnce(ctx context.Context, key docKey, r *registry.Remote) (*document, error) {
-	flight := key.org.String() + key.remote.String() + string(key.pkg.Ecosystem) + key.pkg.Name
-	got, err, _ := g.fetching.Do(flight, func() (any, error) {
-		ctx, stop := g.detached(ctx)
-		defer stop()
-		d, err := g.fetch(ctx, key, r)
+// fetchMode tells what of what is remembered will do.
+type fetchMode struct {
+	now  bool      // only what is fresh
+	lost *document // this one turned out to be of no use; nil for none
+}
+
+// fetchOnce shares a fetch.
+func (g *Gate) fetchOnce(ctx context.Context, key docKey, r *registry.Remote, mode fetchMode) (*document, error) {
+	return g.fetching.do(ctx, g, key, func(ctx context.Context) (*document, error) {
+		gen := g.gens.pkg(key.org, key.pkg).Load()
+		d, err := g.fetch(ctx, key, r, mode)
 		if err == nil {
+			d.gen.Store(gen)
 			g.documents.Set(key, d)
 		}
 		return d, err
 	})
-	if err != nil {
-		return nil, err
-	}
-	return got.(*document), nil
 }
 
 // fetch asks the remote, conditionally on what is remembered (R3).
-func (g *Gate) fetch(ctx context.Context, key docKey, r *registry.Remote) (*document, error) {
-	have, err := g.known(ctx, key, r)
+func (g *Gate) fetch(ctx context.Context, key docKey, r *registry.Remote, mode fetchMode) (*document, error) {
+	have, err := g.remembered(ctx, key)
 	if err != nil {
-		return nil, err
+		return nil, errs.Wrap(err, errs.Unavailable, "list", "what is remembered of %s cannot be read at the moment", key.pkg.Name)
 	}
-	if have != nil && g.age(have, g.Now()) == fresh {
-		return have, nil // another node, or an earlier run, has it
+	if have != nil && mode.lost != nil && have.sha256 == mode.lost.sha256 {
+		have = nil
+	}
+	if have != nil {
+		if age := g.age(have, g.Now()); age == fresh || age == due && !mode.now {
+			return have, nil // another node, or an earlier run, has it
+		}
 	}
 	p, err := g.protocol(key.pkg.Ecosystem)
 	if err != nil {
@@ -150,135 +165,31 @@ func (g *Gate) fetch(ctx context.Context, key docKey, r *registry.Remote) (*docu
 	}
 	var prev Validators
 	if have != nil {
-		prev = *have.validator.Load()
+		prev = have.validator
 	}
 	got, err := p.FetchList(ctx, remoteOf(r), key.pkg.Name, prev)
 	now := g.Now()
 	switch {
-	case err != nil:
-		return g.serveStale(ctx, have, now, err)
-	case got.NotModified && have != nil:
+	case err == nil && got.NotModified && have != nil:
 		return have, g.confirm(ctx, have, now)
-	case got.NotFound:
-		return g.evict(ctx, key, r, have != nil, now)
+	case err == nil && got.NotFound:
+		return g.evict(ctx, key, now)
+	case err == nil && !got.NotModified:
+		var d *document
+		if d, err = g.remember(ctx, key, have, got, now); err == nil {
+			return d, nil
+		}
+	case err == nil:
+		err = errs.New(errs.Upstream, "list", "the remote %q says that %s has not changed, but was not asked that", r.Name, key.pkg.Name)
 	}
-	return g.remember(ctx, key, r, have, got, now)
-}
-
-func (g *Gate) serveStale(ctx context.Context, have *document, now time.Time, err error) (*document, error) {
-	if have == nil || now.Sub(time.Unix(0, have.checked.Load())) >= g.Stale {
+	// What fails, and what cannot be understood, does not replace what could be
+	// (F1).
+	if have == nil || have.sha256 == "" || now.Sub(time.Unix(0, have.checked.Load())) >= g.Stale {
 		return nil, err
 	}
 	have.failed.Store(now.UnixNano())
-	slog.WarnContext(ctx, "a remote failed; serving what it said before", "remote", have.remote.Load().Name, "package", have.key.pkg.Name, "error", err)
+	slog.WarnContext(ctx, "a remote failed; serving what it said before", "remote", r.Name, "package", key.pkg.Name, "error", err)
 	return have, nil
-}
-
-// known returns what is remembered, nil for nothing: the document in memory
-// when the database remembers the same bytes, so that whoever holds it sees the
-// newest confirmation.
-func (g *Gate) known(ctx context.Context, key docKey, r *registry.Remote) (*document, error) {
-	row, err := g.remembered(ctx, key, r)
-	if err != nil || row == nil {
-		return nil, err
-	}
-	have, ok := g.documents.GetIfPresent(key)
-	if !ok || have.sha256 != row.sha256 {
-		return row, nil
-	}
-	have.remote.Store(r)
-	if at := row.checked.Load(); at > have.checked.Load() {
-		have.checked.Store(at)
-		have.failed.Store(0)
-	}
-	have.validator.Store(row.validator.Load())
-	return have, nil
-}
-
-func (g *Gate) confirm(ctx context.Context, d *document, now time.Time) error {
-	d.checked.Store(now.UnixNano())
-	d.failed.Store(0)
-	return g.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		return catalog.TouchDocument(ctx, tx, d.key.remote, d.key.pkg.Name, now)
-	})
-}
-
-// evict forgets a name that the remote says is gone. That is an answer, which
-// an outage is not.
-func (g *Gate) evict(ctx context.Context, key docKey, r *registry.Remote, had bool, now time.Time) (*document, error) {
-	d := newDocument(key, r, "")
-	d.checked.Store(now.UnixNano())
-	if !had {
-		return d, nil
-	}
-	return d, g.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		if err := catalog.ForgetDocument(ctx, tx, key.remote, key.pkg.Name); err != nil {
-			return err
-		}
-		return catalog.Changed(ctx, tx, key.pkg)
-	})
-}
-
-func (g *Gate) remember(ctx context.Context, key docKey, r *registry.Remote, have *document, got Fetched, now time.Time) (*document, error) {
-	info, err := g.Blobs.Put(ctx, bytes.NewReader(got.Body), int64(len(got.Body)))
-	if err != nil {
-		return nil, err
-	}
-	// What cannot be understood must not replace what could (F1).
-	listing, err := g.decode(key.pkg, info.Digest.String(), func() ([]byte, error) { return got.Body, nil })
-	if err != nil {
-		return nil, err
-	}
-	d := newDocument(key, r, info.Digest.String())
-	same := have != nil && have.sha256 == d.sha256
-	switch {
-	case same:
-		d = have
-	case have != nil:
-		maps.Copy(d.firstSeen, have.firstSeen)
-	}
-	d.validator.Store(&got.Validators)
-	if !same {
-		for _, v := range listing.Versions {
-			if _, known := d.firstSeen[v.Version]; v.Published.IsZero() && !known {
-				d.firstSeen[v.Version] = now
-			}
-		}
-	}
-	d.checked.Store(now.UnixNano())
-	d.failed.Store(0)
-	err = g.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		row := catalog.Document{Remote: key.remote, Name: key.pkg.Name, ETag: got.Validators.ETag, LastModified: got.Validators.LastModified,
-			Fetched: now, Checked: now, FirstSeen: d.firstSeen}
-		if err := catalog.PutDocument(ctx, tx, row, blobRow(info)); err != nil || same {
-			return err // identical bytes change nothing that a view shows
-		}
-		if have == nil {
-			return nil // no view can have been made of it
-		}
-		return catalog.Changed(ctx, tx, key.pkg)
-	})
-	return d, err
-}
-
-func blobRow(i blob.Info) catalog.Blob {
-	return catalog.Blob{SHA256: i.Digest.String(), SHA512: fmt.Sprintf("%x", i.SHA512), SHA1: fmt.Sprintf("%x", i.SHA1), MD5: fmt.Sprintf("%x", i.MD5), Size: i.Size}
-}
-
-func (g *Gate) remembered(ctx context.Context, key docKey, r *registry.Remote) (*document, error) {
-	var row *catalog.Document
-	err := g.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
-		row, err = catalog.DocumentOf(ctx, tx, key.remote, key.pkg.Name)
-		return err
-	})
-	if err != nil || row == nil {
-		return nil, err
-	}
-	d := newDocument(key, r, row.SHA256)
-	maps.Copy(d.firstSeen, row.FirstSeen)
-	d.validator.Store(&Validators{ETag: row.ETag, LastModified: row.LastModified})
-	d.checked.Store(row.Checked.UnixNano())
-	return d, nil
 }
 
 // listing returns the decoded document, nil when the remote has no such name.
@@ -293,7 +204,7 @@ func (g *Gate) listing(ctx context.Context, d *document) (*Listing, error) {
 		}
 		b, err := g.Blobs.Open(ctx, digest)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("read document: %w", err)
 		}
 		defer b.Close()
 		raw := make([]byte, b.Size)
@@ -302,14 +213,14 @@ func (g *Gate) listing(ctx context.Context, d *document) (*Listing, error) {
 	})
 }
 
-func (g *Gate) decode(pkg coord.Package, sha256 string, read func() ([]byte, error)) (*Listing, error) {
-	key := string(pkg.Ecosystem) + " " + pkg.Name + " " + sha256
+func (g *Gate) decode(pkg coord.Package, digest string, read func() ([]byte, error)) (*Listing, error) {
+	key := string(pkg.Ecosystem) + " " + pkg.Name + " " + digest
 	if l, ok := g.listings.GetIfPresent(key); ok {
 		return l, nil
 	}
 	raw, err := read()
 	if err != nil {
-		return nil, fmt.Errorf("read document: %w", err)
+		return nil, err
 	}
 	p, err := g.protocol(pkg.Ecosystem)
 	if err != nil {
@@ -326,16 +237,12 @@ func (g *Gate) decode(pkg coord.Package, sha256 string, read func() ([]byte, err
 	return l, nil
 }
 
+func digestOf(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
 func remoteOf(r *registry.Remote) Remote {
 	return Remote{ID: r.ID, Name: r.Name, BaseURL: r.BaseURL, Token: r.Credential.Bearer, Username: r.Credential.Username,
 		Password: r.Credential.Password, FileHosts: r.FileHosts}
-}
-
-// outage says that a source did not answer, in R1's words.
-func outage(r *registry.Remote, err error) error {
-	var known *errs.Error
-	if errors.As(err, &known) && known.Kind == errs.TooLarge {
-		return err
-	}
-	return errs.Wrap(err, errs.Unavailable, "list", "the remote %q does not answer usefully, and nothing is remembered from it: %s", r.Name, errs.Public(err))
 }

@@ -28,7 +28,7 @@ type Explanation struct {
 }
 
 // Explain says what the gate would answer for a version, and why. It opens no
-// hold and records nothing.
+// hold, and records nothing about the version.
 func (g *Gate) Explain(ctx context.Context, reg uuid.UUID, version coord.Version) (*Explanation, error) {
 	v, err := g.List(ctx, reg, version.Package)
 	if err != nil {
@@ -48,9 +48,22 @@ func (g *Gate) Explain(ctx context.Context, reg uuid.UUID, version coord.Version
 	}
 	if e.Decision.Withheld() {
 		out.Instead = v.Suggest(version.Version)
-		if w := e.Decision.Decisive; w != nil {
-			out.Available = w.Until
-		}
+		out.Available = available(e.Decision)
 	}
 	return out, nil
+}
+
+// available returns when the last of what withholds heals by itself, zero when
+// something does not.
+func available(d policy.Decision) (at time.Time) {
+	for _, v := range d.Verdicts {
+		switch {
+		case v.Mode == policy.DryRun || v.Effect < policy.Deny:
+		case v.Until.IsZero():
+			return time.Time{}
+		case v.Until.After(at):
+			at = v.Until
+		}
+	}
+	return at
 }

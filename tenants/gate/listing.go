@@ -8,7 +8,10 @@
 package gate
 
 import (
+	"bytes"
 	"context"
+	"encoding/hex"
+	"fmt"
 	"io"
 	"time"
 
@@ -33,7 +36,8 @@ type Protocol interface {
 	// DecodeVersion reads the metadata of one version, as Listed.Raw keeps it.
 	DecodeVersion(pkg string, raw []byte) (*Listed, error)
 	// FetchList asks the remote for the document of a package, conditionally
-	// when prev is not empty.
+	// when prev is not empty. Its error is errs.Unavailable when the remote could
+	// not be asked, and errs.Upstream when it answered something unwelcome.
 	FetchList(ctx context.Context, r Remote, pkg string, prev Validators) (Fetched, error)
 	// FetchFile opens a file of the remote. The caller closes the stream. Size
 	// is -1 when the remote does not say. The bytes are not verified here.
@@ -103,4 +107,24 @@ type Digests struct {
 // Empty reports whether nothing was declared.
 func (d Digests) Empty() bool {
 	return d.SHA256 == nil && d.SHA512 == nil && d.SHA1 == nil && d.MD5 == nil
+}
+
+// String tells digests apart.
+func (d Digests) String() string {
+	return fmt.Sprintf("%x %x %x %x", d.SHA512, d.SHA256, d.SHA1, d.MD5)
+}
+
+// Differ returns the strongest digest that both declare and that is not the
+// same, in hexadecimal digits; "" when nothing tells them apart.
+func (d Digests) Differ(o Digests) (ours, theirs string) {
+	for _, p := range [][2][]byte{{d.SHA512, o.SHA512}, {d.SHA256, o.SHA256}, {d.SHA1, o.SHA1}, {d.MD5, o.MD5}} {
+		if len(p[0]) == 0 || len(p[1]) == 0 {
+			continue
+		}
+		if bytes.Equal(p[0], p[1]) {
+			return "", ""
+		}
+		return hex.EncodeToString(p[0]), hex.EncodeToString(p[1])
+	}
+	return "", ""
 }

@@ -2,8 +2,7 @@ package gate
 
 import (
 	"context"
-	"fmt"
-	"io"
+	"errors"
 	"slices"
 
 	"github.com/google/uuid"
@@ -16,7 +15,6 @@ import (
 	"sluice.dev/sluice/tenants/errs"
 	"sluice.dev/sluice/tenants/policy"
 	"sluice.dev/sluice/tenants/quarantine"
-	"sluice.dev/sluice/tenants/registry"
 	"sluice.dev/sluice/tenants/scope"
 )
 
@@ -26,34 +24,124 @@ import (
 //
 // Errors: NotFound when there is no such version or file; otherwise as List.
 func (g *Gate) Open(ctx context.Context, req OpenRequest) (Opened, error) {
-	v, err := g.List(ctx, req.Registry, req.Package)
+	org, err := scope.Org(ctx)
 	if err != nil {
 		return Opened{}, err
 	}
+	key := runKey{org, req.Registry, coord.Version{Package: req.Package, Version: req.Version}}
+	for range 3 {
+		inner, run := g.running.enter(ctx, key, req.Cut)
+		out, err := g.open(inner, req)
+		if out.Content != nil && err == nil {
+			if content := g.delivering(run, out.Content); content != nil {
+				return Opened{Content: content}, nil
+			}
+			continue // withheld meanwhile: decide again
+		}
+		cut := run.wasCut()
+		g.running.leave(run)
+		if err == nil || !cut || ctx.Err() != nil {
+			return out, err
+		}
+	}
+	return Opened{}, errs.New(errs.Unavailable, "open", "what may be delivered of %s@%s keeps changing; try again", req.Package.Name, req.Version)
+}
+
+// delivering ties an open content to its run, nil when it must not go out.
+func (g *Gate) delivering(run *run, c *Content) *Content {
+	out := NewContent(*c, func() error {
+		g.running.leave(run)
+		return c.Close()
+	})
+	if !run.deliver() {
+		_ = out.Close()
+		return nil
+	}
+	return out
+}
+
+// open decides once.
+func (g *Gate) open(ctx context.Context, req OpenRequest) (Opened, error) {
+	v, e, f, refusal, err := g.find(ctx, req)
+	if err != nil || refusal != nil {
+		return Opened{Refusal: refusal}, err
+	}
+	if e.Held {
+		return g.openHeld(ctx, v, e, req.File, g.Decisions.Allowed)
+	}
+	if f.URL == "" && e.source.release == nil {
+		return Opened{}, errs.New(errs.NotFound, "open", "no source has %s", f.Name)
+	}
+	counted := g.firstDelivery
+	if e.source.release != nil {
+		err = g.keep(ctx, v, e, catalog.ByFetch)
+	} else {
+		var fl *flight
+		var booked *landing
+		if fl, booked, err = g.fly(ctx, v, e, f, catalog.ByFetch); err != nil {
+			return Opened{}, err
+		}
+		if !req.Whole {
+			return g.stream(ctx, req, v, e, fl, booked)
+		}
+		if err = g.arrived(ctx, v, e, fl); err == nil && booked != nil && booked.kept {
+			counted = alreadyCounted
+		}
+	}
+	if err != nil {
+		return Opened{}, err
+	}
+	v, e, _, refusal, err = g.find(ctx, req)
+	switch {
+	case err != nil || refusal != nil:
+		return Opened{Refusal: refusal}, err
+	case !e.Held:
+		return Opened{}, errs.New(errs.Unavailable, "open", "%s could not be kept in the registry %q; try again", req.File, v.Name)
+	}
+	return g.openHeld(ctx, v, e, req.File, counted)
+}
+
+// find returns the file that a request is for, or the refusal of its version.
+func (g *Gate) find(ctx context.Context, req OpenRequest) (*View, *Entry, File, *Refusal, error) {
+	v, err := g.List(ctx, req.Registry, req.Package)
+	if err != nil {
+		return nil, nil, File{}, nil, err
+	}
 	e := v.Entry(req.Version)
 	if e == nil {
-		return Opened{}, errs.New(errs.NotFound, "open", "%s@%s is not known in the registry %q or above it", req.Package.Name, req.Version, v.Name)
+		return nil, nil, File{}, nil, errs.New(errs.NotFound, "open", "%s@%s is not known in the registry %q or above it", req.Package.Name, req.Version, v.Name)
 	}
 	if e.Decision.Withheld() {
 		r, err := g.Refuse(ctx, v, e)
-		return Opened{Refusal: r}, err
+		return v, e, File{}, r, err
 	}
 	i := slices.IndexFunc(e.Files, func(f File) bool { return f.Name == req.File })
 	if i < 0 {
-		return Opened{}, errs.New(errs.NotFound, "open", "%s@%s has no file %q", req.Package.Name, req.Version, req.File)
+		return nil, nil, File{}, nil, errs.New(errs.NotFound, "open", "%s@%s has no file %q", req.Package.Name, req.Version, req.File)
 	}
-	if !e.Held {
-		return g.bringIn(ctx, req, v, e, e.Files[i])
-	}
-	return g.openHeld(ctx, req, v, e)
+	return v, e, e.Files[i], nil, nil
 }
 
-// openHeld serves what the registry holds: no database, no network.
-func (g *Gate) openHeld(ctx context.Context, req OpenRequest, v *View, e *Entry) (Opened, error) {
+// counter writes down a delivery: see [audit.Decisions.Allowed].
+type counter func(ctx context.Context, registry, token uuid.UUID, v coord.Version) error
+
+// alreadyCounted is for a delivery that the arrival wrote down.
+func alreadyCounted(context.Context, uuid.UUID, uuid.UUID, coord.Version) error { return nil }
+
+// firstDelivery counts a delivery at once, so that the first ones are never
+// lost.
+func (g *Gate) firstDelivery(ctx context.Context, registry, token uuid.UUID, version coord.Version) error {
+	return g.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		return g.Decisions.FirstDelivery(ctx, tx, registry, token, version)
+	})
+}
+
+// openHeld serves what the registry holds: warm no database, no network.
+func (g *Gate) openHeld(ctx context.Context, v *View, e *Entry, file string, counted counter) (Opened, error) {
 	rel := e.source.release
-	i := slices.IndexFunc(rel.Files, func(f catalog.HeldFile) bool { return f.Name == req.File })
+	i := slices.IndexFunc(rel.Files, func(f catalog.HeldFile) bool { return f.Name == file })
 	if i < 0 {
-		return Opened{}, errs.New(errs.NotFound, "open", "%s@%s has no file %q", req.Package.Name, req.Version, req.File)
+		return Opened{}, errs.New(errs.NotFound, "open", "%s@%s has no file %q", v.Package.Name, e.Version, file)
 	}
 	digest, err := blob.ParseDigest(rel.Files[i].SHA256)
 	if err != nil {
@@ -61,20 +149,27 @@ func (g *Gate) openHeld(ctx context.Context, req OpenRequest, v *View, e *Entry)
 	}
 	b, err := g.Blobs.Open(ctx, digest)
 	if err != nil {
-		return Opened{}, fmt.Errorf("open %s: %w", req.File, err)
+		return Opened{}, lost(err, file)
 	}
-	leave := g.running.enter(runKey{v.Org, v.Registry, coord.Version{Package: req.Package, Version: req.Version}}, req.Cut)
-	if err := g.count(ctx, v, e); err != nil {
-		leave()
+	if err := g.count(ctx, v, e, counted); err != nil {
 		_ = b.Close()
 		return Opened{}, err
 	}
-	return Opened{Content: &Content{Name: req.File, Size: b.Size, SHA256: rel.Files[i].SHA256, Modified: e.Published, Warning: v.warning(),
-		Seeker: b.Content(), close: func() error { leave(); return b.Close() }}}, nil
+	return Opened{Content: NewContent(Content{Name: file, Size: b.Size, SHA256: rel.Files[i].SHA256, Modified: e.Published, Warning: v.warning(),
+		Seeker: b.Content()}, b.Close)}, nil
+}
+
+// lost says that bytes which a row names cannot be had. That the store does not
+// know them must not look as if nobody did.
+func lost(err error, file string) error {
+	if errs.Is(err, errs.NotFound) {
+		return errs.Wrap(err, errs.Internal, "open", "the bytes of %s are lost", file)
+	}
+	return err
 }
 
 // count writes down that a version was delivered, and that a rule warned.
-func (g *Gate) count(ctx context.Context, v *View, e *Entry) error {
+func (g *Gate) count(ctx context.Context, v *View, e *Entry, counted counter) error {
 	version := coord.Version{Package: v.Package, Version: e.Version}
 	if w := e.Decision.Decisive; w != nil && e.Decision.Effect == policy.Warn {
 		err := g.Decisions.Warned(ctx, audit.Answer{Registry: v.Registry, Token: tokenOf(ctx), Version: version, Channel: audit.ChannelFile,
@@ -83,7 +178,7 @@ func (g *Gate) count(ctx context.Context, v *View, e *Entry) error {
 			return err
 		}
 	}
-	return g.Decisions.Allowed(ctx, v.Registry, tokenOf(ctx), version)
+	return counted(ctx, v.Registry, tokenOf(ctx), version)
 }
 
 func (v *View) warning() string {
@@ -95,178 +190,6 @@ func (v *View) warning() string {
 
 func tokenOf(ctx context.Context) uuid.UUID { return scope.ActorOf(ctx).TokenID }
 
-// bringIn serves a file that the asked registry does not hold yet: from the
-// nearest registry on the path that does, else from the remote.
-func (g *Gate) bringIn(ctx context.Context, req OpenRequest, v *View, e *Entry, f File) (Opened, error) {
-	if e.source.release != nil {
-		if err := g.keep(ctx, v, e, e.source.release, catalog.ByFetch); err != nil {
-			return Opened{}, err
-		}
-		return g.Open(ctx, req)
-	}
-	if e.source.remote == nil || f.URL == "" {
-		return Opened{}, errs.New(errs.NotFound, "open", "no source has %s", f.Name)
-	}
-	fl := g.fly(v.Org, req.Package, e, f)
-	if req.Whole {
-		if err := fl.wait(ctx); err != nil {
-			return Opened{}, err
-		}
-		if err := g.keepFetched(ctx, v, e, fl, catalog.ByFetch); err != nil {
-			return Opened{}, err
-		}
-		return g.Open(ctx, req)
-	}
-	return g.stream(ctx, req, v, e, fl)
-}
-
-// stream serves bytes while they arrive, and their last ones only when the
-// registries on the path hold them and the version has been decided again.
-func (g *Gate) stream(ctx context.Context, req OpenRequest, v *View, e *Entry, fl *flight) (Opened, error) {
-	size, err := fl.started(ctx)
-	if err != nil {
-		return Opened{}, err
-	}
-	r, err := fl.pending.Reader(ctx)
-	if err != nil {
-		return Opened{}, err
-	}
-	leave := g.running.enter(runKey{v.Org, v.Registry, coord.Version{Package: req.Package, Version: req.Version}}, req.Cut)
-	last := func() error {
-		if err := g.keepFetched(ctx, v, e, fl, catalog.ByFetch); err != nil {
-			return err
-		}
-		now, err := g.List(ctx, req.Registry, req.Package)
-		if err != nil {
-			return err
-		}
-		if again := now.Entry(req.Version); again == nil || again.Decision.Withheld() {
-			return errs.New(errs.Unavailable, "open", "%s@%s was withheld while it was delivered", req.Package.Name, req.Version)
-		}
-		return nil
-	}
-	return Opened{Content: &Content{Name: req.File, Size: size, Modified: e.Published, Warning: v.warning(),
-		Stream: &tailKeeper{r: r, last: last}, close: func() error { leave(); return r.Close() }}}, nil
-}
-
-// tailKeeper passes bytes on but for the last read before the end, which waits
-// for a final word.
-type tailKeeper struct {
-	r    io.Reader
-	last func() error
-	kept []byte // read, not passed on yet
-	next []byte // buffer for the following read
-	err  error
-}
-
-func (t *tailKeeper) Read(p []byte) (int, error) {
-	for {
-		if t.err != nil {
-			if t.err != io.EOF || len(t.kept) == 0 {
-				return 0, t.err
-			}
-			n := copy(p, t.kept)
-			t.kept = t.kept[n:]
-			return n, nil
-		}
-		if t.next == nil {
-			t.next = make([]byte, 32<<10)
-		}
-		n, err := t.r.Read(t.next)
-		if err != nil {
-			if err == io.EOF {
-				t.kept = append(t.kept, t.next[:n]...)
-				if last := t.last(); last != nil {
-					err = last
-				}
-			}
-			t.err = err
-			continue
-		}
-		if n == 0 {
-			continue
-		}
-		if len(t.kept) > 0 {
-			out := copy(p, t.kept)
-			rest := t.kept[out:]
-			t.kept = append(slices.Clone(rest), t.next[:n]...)
-			return out, nil
-		}
-		t.kept = append(t.kept[:0], t.next[:n]...)
-	}
-}
-
-// keep records that the asked registry and those on the path hold a release
-// that one of them has already.
-func (g *Gate) keep(ctx context.Context, v *View, e *Entry, rel *catalog.Release, how string) error {
-	files := make([]catalog.StoredFile, len(rel.Files))
-	for i, f := range rel.Files {
-		digest, err := blob.ParseDigest(f.SHA256)
-		if err != nil {
-			return err
-		}
-		b, err := g.Blobs.Stat(ctx, digest)
-		if err != nil {
-			return fmt.Errorf("the bytes of %s: %w", f.Name, err)
-		}
-		files[i] = catalog.StoredFile{Name: f.Name, Blob: catalog.Blob{SHA256: f.SHA256, SHA512: f.SHA512, SHA1: f.SHA1, MD5: f.MD5, Size: b.Size}}
-	}
-	return g.arrive(ctx, v, e, catalog.Arrival{Origin: rel.Origin, Remote: rel.Remote, Published: rel.Published, PublishedFrom: rel.PublishedFrom,
-		License: rel.License, Metadata: rel.Metadata, Files: files, How: how})
-}
-
-func (g *Gate) keepFetched(ctx context.Context, v *View, e *Entry, fl *flight, how string) error {
-	from := "SOURCE"
-	if e.FirstSeen {
-		from = "FIRST_SEEN"
-	}
-	published := e.Published
-	if published.IsZero() {
-		published, from = g.Now(), "FIRST_SEEN"
-	}
-	return g.arrive(ctx, v, e, catalog.Arrival{Origin: e.Origin, Remote: e.source.remote.ID, Published: published, PublishedFrom: from,
-		License: e.License, Metadata: e.Raw, How: how,
-		Files: []catalog.StoredFile{{Name: fl.file.Name, Blob: blobRow(fl.info), SourceURL: fl.file.URL}}})
-}
-
-// arrive is the one transaction in which the registries on a path come to hold
-// a version: holdings, inherited holds (C5) and the first delivery.
-func (g *Gate) arrive(ctx context.Context, v *View, e *Entry, a catalog.Arrival) error {
-	a.Version = coord.Version{Package: v.Package, Version: e.Version}
-	var ids []uuid.UUID
-	a.Holders, ids = holders(e.source.path)
-	ctx, stop := g.detached(ctx) // a client that leaves must not undo what it brought in
-	defer stop()
-	return db.Retry(ctx, func() error {
-		return g.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-			if err := catalog.LockPackage(ctx, tx, v.Package, true); err != nil {
-				return err
-			}
-			if _, err := catalog.Record(ctx, tx, g.Now(), a); err != nil {
-				return err
-			}
-			if err := g.Quarantine.Inherit(ctx, tx, v.Package, ids); err != nil {
-				return err
-			}
-			if a.How != catalog.ByFetch {
-				return nil
-			}
-			return g.Decisions.FirstDelivery(ctx, tx, v.Registry, tokenOf(ctx), a.Version)
-		})
-	})
-}
-
-// holders gives every registry of a path the part of the path before it.
-func holders(path []*registry.Node) ([]catalog.Holder, []uuid.UUID) {
-	ids := make([]uuid.UUID, len(path))
-	out := make([]catalog.Holder, len(path))
-	for i, n := range path {
-		ids[i] = n.ID
-		out[i] = catalog.Holder{Registry: n.ID, Path: slices.Clone(ids[:i])}
-	}
-	return out, ids
-}
-
 // Refuse says why a version is withheld, and records that it was said. The
 // first request for the content of a version that a rule quarantines opens the
 // hold (Q6).
@@ -276,7 +199,11 @@ func (g *Gate) Refuse(ctx context.Context, v *View, e *Entry) (*Refusal, error) 
 		err := g.Quarantine.HoldByPolicy(ctx, quarantine.PolicyHold{Registry: w.Registry, Rule: w.Rule, Reason: w.Reason, Evidence: w.Evidence,
 			Version: coord.Version{Package: v.Package, Version: e.Version}})
 		if err != nil {
-			return nil, err
+			var known *errs.Error
+			if errors.As(err, &known) {
+				return nil, err
+			}
+			return nil, errs.Wrap(err, errs.Unavailable, "open", "%s@%s is withheld, and its quarantine cannot be opened at the moment", v.Package.Name, e.Version)
 		}
 	}
 	r := &Refusal{Version: coord.Version{Package: v.Package, Version: e.Version}, Registry: v.Name, Decision: d, Instead: v.Suggest(e.Version)}
@@ -288,29 +215,4 @@ func (g *Gate) Refuse(ctx context.Context, v *View, e *Entry) (*Refusal, error) 
 	var err error
 	r.DecisionID, err = g.Decisions.Refused(ctx, a)
 	return r, err
-}
-
-// Review brings the bytes of a version in for the registry and delivers
-// nothing (Q6). A version that its source no longer has is NotFound.
-func (g *Gate) Review(ctx context.Context, reg uuid.UUID, version coord.Version) error {
-	v, err := g.List(ctx, reg, version.Package)
-	if err != nil {
-		return err
-	}
-	e := v.Entry(version.Version)
-	switch {
-	case e == nil:
-		return errs.New(errs.NotFound, "review", "%s@%s is not known any more", version.Name, version.Version)
-	case e.Held:
-		return nil
-	case e.source.release != nil:
-		return g.keep(ctx, v, e, e.source.release, catalog.ByReview)
-	case e.source.remote == nil || len(e.Files) == 0 || e.Files[0].URL == "":
-		return errs.New(errs.NotFound, "review", "no source has %s@%s", version.Name, version.Version)
-	}
-	fl := g.fly(v.Org, v.Package, e, e.Files[0])
-	if err := fl.wait(ctx); err != nil {
-		return err
-	}
-	return g.keepFetched(ctx, v, e, fl, catalog.ByReview)
 }

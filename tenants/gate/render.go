@@ -8,21 +8,22 @@ import (
 	"golang.org/x/sync/singleflight"
 )
 
-// renders keeps rendered bodies under a byte budget, shared by all views of a
+// Renders keeps rendered bodies under a byte budget, shared by all views of a
 // node. A view's print is part of the key, so nothing needs to be invalidated.
-type renders struct {
+type Renders struct {
 	cache *otter.Cache[string, Rendered]
 	group singleflight.Group
 }
 
-func newRenders(budget int64) *renders {
-	return &renders{cache: otter.Must(&otter.Options[string, Rendered]{
+// NewRenders returns an empty place for renderings; the budget is in bytes.
+func NewRenders(budget int64) *Renders {
+	return &Renders{cache: otter.Must(&otter.Options[string, Rendered]{
 		MaximumWeight: uint64(budget),
 		Weigher:       func(k string, r Rendered) uint32 { return uint32(len(k) + len(r.Body) + 128) },
 	})}
 }
 
-func (rs *renders) get(v *View, key string, make func() ([]byte, error)) (Rendered, error) {
+func (rs *Renders) get(v *View, key string, make func() ([]byte, error)) (Rendered, error) {
 	k := v.Org.String() + "\x00" + v.Registry.String() + "\x00" + v.Package.Name + "\x00" + v.Print + "\x00" + key
 	if r, ok := rs.cache.GetIfPresent(k); ok {
 		return r, nil

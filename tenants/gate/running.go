@@ -2,7 +2,9 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -17,36 +19,86 @@ type runKey struct {
 }
 
 // running knows the responses under way, so that those of a version that is
-// withheld meanwhile can be cut (Q2).
+// withheld meanwhile can be cut (Q2). The zero value is ready.
 type running struct {
-	mu   sync.Mutex
-	next uint64
-	all  map[runKey]map[uint64]func()
+	mu  sync.Mutex
+	all map[runKey]*run // the newest; older ones hang on it
 }
 
-// enter registers a response and returns what ends it.
-func (r *running) enter(k runKey, cut func()) (leave func()) {
-	if cut == nil {
-		return func() {}
-	}
+// run is one response. It is entered before its version is decided, so that no
+// hold can fall between the decision and the delivery unnoticed.
+type run struct {
+	key        runKey
+	older, new *run // neighbours among those of the same key
+	stop       context.CancelCauseFunc
+	end        func() // how the response is broken off
+
+	mu         sync.Mutex
+	cut        bool // withheld since it was entered
+	delivering bool
+}
+
+var errCut = errors.New("the version was withheld while it was delivered")
+
+func (r *running) enter(ctx context.Context, k runKey, end func()) (context.Context, *run) {
+	ctx, stop := context.WithCancelCause(ctx)
+	x := &run{key: k, stop: stop, end: end}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.all == nil {
-		r.all = map[runKey]map[uint64]func(){}
+		r.all = map[runKey]*run{}
 	}
-	if r.all[k] == nil {
-		r.all[k] = map[uint64]func(){}
+	if x.older = r.all[k]; x.older != nil {
+		x.older.new = x
 	}
-	r.next++
-	id := r.next
-	r.all[k][id] = cut
-	return func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		delete(r.all[k], id)
-		if len(r.all[k]) == 0 {
-			delete(r.all, k)
-		}
+	r.all[k] = x
+	return ctx, x
+}
+
+func (r *running) leave(x *run) {
+	x.stop(context.Canceled)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case x.new != nil:
+		x.new.older = x.older
+	case x.older != nil:
+		r.all[x.key] = x.older
+	default:
+		delete(r.all, x.key)
+	}
+	if x.older != nil {
+		x.older.new = x.new
+	}
+}
+
+// deliver says that bytes go out from now on, and reports whether they may: not
+// when the version was withheld since the run was entered.
+func (x *run) deliver() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.delivering = !x.cut
+	return x.delivering
+}
+
+// wasCut reports whether the version was withheld since the run was entered.
+func (x *run) wasCut() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.cut
+}
+
+// breakOff ends what the run waits for, and its response if it has begun.
+func (x *run) breakOff() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.cut {
+		return
+	}
+	x.cut = true
+	x.stop(errCut)
+	if x.delivering && x.end != nil {
+		x.end()
 	}
 }
 
@@ -64,32 +116,51 @@ func (r *running) matching(about func(runKey) bool) []runKey {
 
 func (r *running) cut(k runKey) {
 	r.mu.Lock()
-	cuts := r.all[k]
-	delete(r.all, k)
+	var runs []*run
+	for x := r.all[k]; x != nil; x = x.older {
+		runs = append(runs, x)
+	}
 	r.mu.Unlock()
-	for _, cut := range cuts {
-		cut()
+	for _, x := range runs {
+		x.breakOff()
 	}
 }
 
 // recheck decides again on what is being delivered, and cuts what is withheld
 // now or cannot be decided (F1).
 func (g *Gate) recheck(about func(runKey) bool) {
-	keys := g.running.matching(about)
-	if len(keys) == 0 || g.life.Err() != nil {
-		return
+	if keys := g.running.matching(about); len(keys) > 0 {
+		g.work.run(func() { g.decideAgain(keys) })
 	}
-	g.work.Go(func() {
-		for _, k := range keys {
-			ctx, stop := g.detached(scope.With(context.Background(), k.org))
-			v, err := g.List(ctx, k.registry, k.version.Package)
-			stop()
-			if err == nil {
-				if e := v.Entry(k.version.Version); e != nil && !e.Decision.Withheld() {
-					continue
-				}
+}
+
+func (g *Gate) decideAgain(keys []runKey) {
+	for _, k := range keys {
+		ctx, stop := g.detached(scope.With(context.Background(), k.org))
+		v, err := g.look(ctx, k.registry, k.version.Package)
+		stop()
+		if err == nil {
+			if e := v.Entry(k.version.Version); e != nil && !e.Decision.Withheld() {
+				continue
 			}
-			g.running.cut(k)
 		}
-	})
+		g.running.cut(k)
+	}
+}
+
+// watch decides again and again on what is being delivered while the change
+// feed is silent, for a hold on another node would not be heard of (Q2).
+func (g *Gate) watch() {
+	t := time.NewTicker(250 * time.Millisecond)
+	defer t.Stop()
+	for {
+		select {
+		case <-g.life.Done():
+			return
+		case <-t.C:
+		}
+		if keys := g.running.matching(everything); len(keys) > 0 && !g.DB.Feed.Trusted() {
+			g.decideAgain(keys)
+		}
+	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/policy"
+	"sluice.dev/sluice/tenants/registry"
 )
 
 // View is the compiled answer for one package in one registry. It is immutable
@@ -29,9 +30,28 @@ type View struct {
 	Snapshot time.Time // of the advisory data it was decided with; zero = no feed (P3)
 
 	byVersion map[string]int
-	documents []*document // whose age it depends on
+	sources   []viewSource // what it was computed from besides the database
 	stamp     stamp
-	renders   *renders
+	renders   *Renders
+}
+
+// viewSource is a remote's document that a view was computed from.
+type viewSource struct {
+	remote  *registry.Remote
+	doc     *document
+	failing bool // then
+}
+
+// weight is about how many bytes the view keeps in memory.
+func (v *View) weight() uint32 {
+	n := 1024
+	if v.Base != nil {
+		n += len(v.Base.Raw) / 2 // shared with other registries' views
+	}
+	for i := range v.Entries {
+		n += 512 + 384*len(v.Entries[i].Decision.Verdicts)
+	}
+	return bounded(n)
 }
 
 // Entry is one version in a View.

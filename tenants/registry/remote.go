@@ -44,56 +44,67 @@ type RemoteInput struct {
 // CreateRemote makes a remote. Whether its address may be dialled is checked
 // at every connection, not here (F6).
 func (s *Service) CreateRemote(ctx context.Context, in RemoteInput) (*ent.Remote, error) {
-	const op = "create remote"
-	base, err := checkBaseURL(op, in.BaseURL)
-	if err != nil {
+	if err := in.check(); err != nil {
 		return nil, err
 	}
-	if err := s.checkEcosystem(op, in.Ecosystem, "a remote"); err != nil {
+	if err := s.checkEcosystem(opCreateRemote, in.Ecosystem, "a remote"); err != nil {
 		return nil, err
-	}
-	if !nameRule.MatchString(in.Name) {
-		return nil, errs.New(errs.Invalid, op, "%q is no remote name; use 1 to 64 lower-case letters, digits, dots, dashes or underscores", in.Name).On("name")
-	}
-	for _, h := range in.FileHosts {
-		if h == "" || strings.ContainsAny(h, "/@ ") {
-			return nil, errs.New(errs.Invalid, op, "%q is no host name; want just host or host:port", h).On("fileHosts")
-		}
-	}
-	var sealed []byte
-	if !in.Credential.Empty() {
-		plain, err := json.Marshal(in.Credential)
-		if err != nil {
-			return nil, err
-		}
-		if sealed, err = s.Seal.Seal(plain); err != nil {
-			return nil, err
-		}
 	}
 	var made *ent.Remote
-	err = s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		c := tx.Ent.Remote.Create().SetEcosystem(in.Ecosystem).SetName(in.Name).SetBaseURL(base).SetInternal(in.Internal).SetCreatedAt(s.Now())
-		if len(in.FileHosts) > 0 {
-			c.SetFileHosts(in.FileHosts)
-		}
-		if sealed != nil {
-			c.SetCredential(sealed)
-		}
-		r, err := c.Save(ctx)
-		if _, dup := db.IsUnique(err); dup {
-			return errs.Wrap(err, errs.Conflict, op, "a remote named %q exists already; choose another name", in.Name).On("name")
-		}
-		if err != nil {
-			return err
-		}
-		made = r
-		if err := s.Audit.Record(ctx, tx, audit.Event{Action: "remote:create", ObjectType: "remote", ObjectID: r.ID.String(),
-			After: map[string]any{"name": r.Name, "baseUrl": r.BaseURL, "internal": r.Internal, "credential": sealed != nil}}); err != nil {
+	err := s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+		if made, err = s.addRemote(ctx, tx, in); err != nil {
 			return err
 		}
 		return s.changed(ctx, tx)
 	})
 	return made, err
+}
+
+const opCreateRemote = "create remote"
+
+// check looks at what needs no database, and makes the address canonical.
+func (in *RemoteInput) check() (err error) {
+	const op = opCreateRemote
+	if in.BaseURL, err = checkBaseURL(op, in.BaseURL); err != nil {
+		return err
+	}
+	if !nameRule.MatchString(in.Name) {
+		return errs.New(errs.Invalid, op, "%q is no remote name; use 1 to 64 lower-case letters, digits, dots, dashes or underscores", in.Name).On("name")
+	}
+	for _, h := range in.FileHosts {
+		if h == "" || strings.ContainsAny(h, "/@ ") {
+			return errs.New(errs.Invalid, op, "%q is no host name; want just host or host:port", h).On("fileHosts")
+		}
+	}
+	return nil
+}
+
+// addRemote makes a remote that was checked.
+func (s *Service) addRemote(ctx context.Context, tx *db.Tx, in RemoteInput) (*ent.Remote, error) {
+	c := tx.Ent.Remote.Create().SetEcosystem(in.Ecosystem).SetName(in.Name).SetBaseURL(in.BaseURL).SetInternal(in.Internal).SetCreatedAt(s.Now())
+	if len(in.FileHosts) > 0 {
+		c.SetFileHosts(in.FileHosts)
+	}
+	if !in.Credential.Empty() {
+		plain, err := json.Marshal(in.Credential)
+		if err != nil {
+			return nil, err
+		}
+		sealed, err := s.Seal.Seal(plain)
+		if err != nil {
+			return nil, err
+		}
+		c.SetCredential(sealed)
+	}
+	r, err := c.Save(ctx)
+	if _, dup := db.IsUnique(err); dup {
+		return nil, errs.Wrap(err, errs.Conflict, opCreateRemote, "a remote named %q exists already; choose another name", in.Name).On("name")
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r, s.Audit.Record(ctx, tx, audit.Event{Action: "remote:create", ObjectType: "remote", ObjectID: r.ID.String(),
+		After: map[string]any{"name": r.Name, "baseUrl": r.BaseURL, "internal": r.Internal, "credential": !in.Credential.Empty()}})
 }
 
 func checkBaseURL(op, raw string) (string, error) {

@@ -16,14 +16,18 @@ import (
 	"sluice.dev/sluice/tenants/errs"
 )
 
-// UpstreamInput describes a new edge. Exactly one of Source and Remote is set.
+// UpstreamInput describes a new edge. Exactly one of Source, Remote and
+// NewRemote is set.
 type UpstreamInput struct {
 	Registry uuid.UUID
 	Source   uuid.UUID // another registry
 	Remote   uuid.UUID
-	Position *int     // 0 = first; nil = last
-	Include  []string // name patterns (R10); empty = everything
-	Exclude  []string
+	// NewRemote is made together with the edge, in the same transaction. Its
+	// ecosystem is the registry's, whatever it says.
+	NewRemote *RemoteInput
+	Position  *int     // 0 = first; nil = last
+	Include   []string // name patterns (R10); empty = everything
+	Exclude   []string
 	// MayBypass says that the caller holds registry:bypass-firewall, which a
 	// remote beside a firewall, and the last path to one, need (R9).
 	MayBypass bool
@@ -65,8 +69,8 @@ func (s *Service) addUpstream(ctx context.Context, tx *db.Tx, in UpstreamInput) 
 	if err != nil {
 		return nil, err
 	}
-	if (in.Source == uuid.Nil) == (in.Remote == uuid.Nil) {
-		return nil, errs.New(errs.Invalid, op, "an upstream is either a registry or a remote; give exactly one").On("source")
+	if given(in.Source != uuid.Nil, in.Remote != uuid.Nil, in.NewRemote != nil) != 1 {
+		return nil, errs.New(errs.Invalid, op, "an upstream is a registry, a remote, or a new remote; give exactly one").On("source")
 	}
 	for field, patterns := range map[string][]string{"include": in.Include, "exclude": in.Exclude} {
 		for _, p := range patterns {
@@ -82,6 +86,11 @@ func (s *Service) addUpstream(ctx context.Context, tx *db.Tx, in UpstreamInput) 
 	if len(shape.up[r.ID])+len(shape.remotes[r.ID]) >= MaxUpstreams {
 		return nil, errs.New(errs.Invalid, op, "the registry %q has %d upstreams, and that is the limit", r.Name, MaxUpstreams)
 	}
+	if in.NewRemote != nil {
+		if in.Remote, err = s.remoteFor(ctx, tx, r, *in.NewRemote); err != nil {
+			return nil, err
+		}
+	}
 	if in.Remote != uuid.Nil {
 		err = s.checkRemoteEdge(ctx, tx, op, shape, r, in)
 	} else {
@@ -91,6 +100,28 @@ func (s *Service) addUpstream(ctx context.Context, tx *db.Tx, in UpstreamInput) 
 		return nil, err
 	}
 	return s.insertEdge(ctx, tx, op, shape, r, in)
+}
+
+func given(options ...bool) (n int) {
+	for _, o := range options {
+		if o {
+			n++
+		}
+	}
+	return n
+}
+
+// remoteFor makes the remote that a new edge brings along.
+func (s *Service) remoteFor(ctx context.Context, tx *db.Tx, r *ent.Registry, in RemoteInput) (uuid.UUID, error) {
+	in.Ecosystem = r.Ecosystem
+	if err := in.check(); err != nil {
+		return uuid.Nil, err
+	}
+	made, err := s.addRemote(ctx, tx, in)
+	if err != nil {
+		return uuid.Nil, err
+	}
+	return made.ID, nil
 }
 
 func (s *Service) checkRemoteEdge(ctx context.Context, tx *db.Tx, op string, shape *graph, r *ent.Registry, in UpstreamInput) error {

@@ -144,7 +144,7 @@ func prepare(ctx context.Context) (admin, template string, err error) {
 	if _, err := c.Exec(ctx, `SELECT pg_advisory_lock(4711)`); err != nil {
 		return "", "", err
 	}
-	defer c.Exec(ctx, `SELECT pg_advisory_unlock(4711)`)
+	defer c.Exec(ctx, `SELECT pg_advisory_unlock(4711)`) //nolint:errcheck // the session's end unlocks too
 	var exists bool
 	if err := c.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM pg_database WHERE datname = $1)`, template).Scan(&exists); err != nil || exists {
 		return admin, template, err
