@@ -35,9 +35,10 @@ func TestMainPath(t *testing.T) {
 		t.Skip("builds the program and runs package clients for a minute")
 	}
 	s := newStage(t)
-	report := &report{}
-	defer report.print(os.Stdout)
-	for _, p := range phases() {
+	all := phases()
+	report := newReport(os.Stdout, all)
+	defer report.end()
+	for _, p := range all {
 		if !t.Run("begin", func(t *testing.T) { p.begin(s, t) }) {
 			t.Fatal("the next cases cannot run")
 		}
