@@ -306,7 +306,7 @@ func TestR2_AClientThatLeavesAbortsNothing(t *testing.T) {
 	fw := h.acme.firewall("fw", from(h.acme.public))
 	h.acme.team("team", source(fw))
 	drip := h.up.Drip("/x/-/")
-	resp := h.begin(h.acme, "team", tarball("x", "1.0.0"), drip, 512<<10)
+	resp := h.begin(h.acme, "team", tarball("x", "1.0.0"), drip, 192<<10)
 	resp.Body.Close()
 	drip.Release()
 	h.eventually(soon, "holding", func() bool { return h.acme.count("holdings", "true") == 2 })
