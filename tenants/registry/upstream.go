@@ -38,7 +38,7 @@ func sourceIs(id uuid.UUID) predicate.Upstream { return entupstream.SourceRegist
 // AddUpstream adds an edge, unless it would break the graph (R8).
 func (s *Service) AddUpstream(ctx context.Context, in UpstreamInput) (*ent.Upstream, error) {
 	var made *ent.Upstream
-	err := s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+	err := s.inGraph(ctx, func(ctx context.Context, tx *db.Tx) error {
 		_, err := lockedLive(ctx, tx, "add upstream", in.Registry)
 		if err != nil {
 			return err
@@ -54,6 +54,12 @@ func (s *Service) AddUpstream(ctx context.Context, in UpstreamInput) (*ent.Upstr
 		return s.changed(ctx, tx)
 	})
 	return made, err
+}
+
+// inGraph is a transaction that may meet others at the holds that an edge
+// carries, and is then tried again.
+func (s *Service) inGraph(ctx context.Context, fn func(context.Context, *db.Tx) error) error {
+	return db.Retry(ctx, func() error { return s.DB.InTx(ctx, fn) })
 }
 
 // addUpstream needs the graph's lock.
@@ -186,7 +192,7 @@ func (s *Service) insertEdge(ctx context.Context, tx *db.Tx, op string, shape *g
 // written down first and stay until their root is released (R9).
 func (s *Service) RemoveUpstream(ctx context.Context, id uuid.UUID, mayBypass bool) error {
 	const op = "remove upstream"
-	return s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+	return s.inGraph(ctx, func(ctx context.Context, tx *db.Tx) error {
 		e, r, err := lockedEdge(ctx, tx, op, id)
 		if err != nil {
 			return err
