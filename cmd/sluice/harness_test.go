@@ -170,6 +170,22 @@ func (x *tenant) remote(name, url string, internal bool) uuid.UUID {
 	return r.ID
 }
 
+// credential makes a remote that is asked with a bearer token.
+func (x *tenant) credential(name, url, bearer string) uuid.UUID {
+	x.h.Helper()
+	r, err := x.at.registries.CreateRemote(x.ctx, registry.RemoteInput{Ecosystem: coord.NPM, Name: name, BaseURL: url,
+		Credential: registry.Credential{Bearer: bearer}})
+	if err != nil {
+		x.h.Fatal(err)
+	}
+	return r.ID
+}
+
+// npmVersion is a version of an npm package.
+func npmVersion(pkg, v string) coord.Version {
+	return coord.Version{Package: coord.Package{Ecosystem: coord.NPM, Name: pkg}, Version: v}
+}
+
 // firewall makes a firewall with the rules that a new one has (P11).
 func (x *tenant) firewall(name string, ups ...registry.UpstreamInput) uuid.UUID {
 	x.h.Helper()

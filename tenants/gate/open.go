@@ -84,7 +84,7 @@ func (g *Gate) open(ctx context.Context, req OpenRequest) (Opened, error) {
 		if !req.Whole {
 			return g.stream(ctx, req, v, e, fl, booked)
 		}
-		if err = g.arrived(ctx, v, e, fl); err == nil && booked != nil && booked.kept {
+		if err = g.arrived(ctx, v, e, fl); err == nil && booked != nil && booked.counted {
 			counted = alreadyCounted
 		}
 	}

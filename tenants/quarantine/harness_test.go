@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -41,7 +42,10 @@ type bench struct {
 	ours, theirs context.Context
 }
 
-func now() time.Time { return noon }
+// now is a clock on which everything happens a millisecond after the last thing.
+func now() time.Time { return noon.Add(time.Duration(ticks.Add(1)) * time.Millisecond) }
+
+var ticks atomic.Int64
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
