@@ -232,27 +232,26 @@ func vulnerable(id, pkg, introduced, fixed string) map[string]any {
 			"ranges": []any{map[string]any{"type": "SEMVER", "events": events}}}}}
 }
 
-// count returns how many rows of the tenant a table has; where may be "true".
-func (x *tenant) count(table, where string, args ...any) (n int) {
+// scan reads one row of the tenant.
+func (x *tenant) scan(into any, query string, args ...any) {
 	x.h.Helper()
-	err := x.at.db.InTx(x.ctx, func(ctx context.Context, tx *db.Tx) error {
-		return tx.QueryRow(ctx, "SELECT count(*) FROM "+table+" WHERE "+where, args...).Scan(&n)
-	})
+	err := x.at.db.InTx(x.ctx, func(ctx context.Context, tx *db.Tx) error { return tx.QueryRow(ctx, query, args...).Scan(into) })
 	if err != nil {
 		x.h.Fatal(err)
 	}
+}
+
+// count returns how many rows of the tenant a table has; where may be "true".
+func (x *tenant) count(table, where string, args ...any) (n int) {
+	x.h.Helper()
+	x.scan(&n, "SELECT count(*) FROM "+table+" WHERE "+where, args...)
 	return n
 }
 
 // sum adds up a column of a table's rows of the tenant.
 func (x *tenant) sum(table, column string) (n int) {
 	x.h.Helper()
-	err := x.at.db.InTx(x.ctx, func(ctx context.Context, tx *db.Tx) error {
-		return tx.QueryRow(ctx, "SELECT coalesce(sum("+column+"), 0) FROM "+table).Scan(&n)
-	})
-	if err != nil {
-		x.h.Fatal(err)
-	}
+	x.scan(&n, "SELECT coalesce(sum("+column+"), 0) FROM "+table)
 	return n
 }
 
