@@ -24,7 +24,7 @@ type testCase struct {
 func phases() []phase {
 	return []phase{
 		{begin: (*stage).open, cases: join(startCases(), installCases(), refusalCases(), demoCases(), restartCases()), end: (*stage).endNodes},
-		{begin: (*stage).serveWithoutWorker, cases: quarantineCases(), end: (*stage).endNodes},
+		{begin: (*stage).serveWithoutWorker, cases: join(organizationCases(), quarantineCases()), end: (*stage).endNodes},
 		{begin: (*stage).dev, cases: join(importCases(), cascadeCases(), endCases()), end: (*stage).endNodes},
 	}
 }
