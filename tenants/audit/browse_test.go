@@ -15,7 +15,7 @@ import (
 	"sluice.dev/sluice/tenants/coord"
 )
 
-func peek[T any](t *testing.T, d *db.DB, ctx context.Context, fn func(context.Context, *db.Tx) (T, error)) (out T) {
+func peek[T any](ctx context.Context, t *testing.T, d *db.DB, fn func(context.Context, *db.Tx) (T, error)) (out T) {
 	t.Helper()
 	err := d.InSnapshot(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
 		out, err = fn(ctx, tx)
@@ -27,7 +27,7 @@ func peek[T any](t *testing.T, d *db.DB, ctx context.Context, fn func(context.Co
 	return out
 }
 
-func newRegistry(t *testing.T, d *db.DB, ctx context.Context, name string) uuid.UUID {
+func newRegistry(ctx context.Context, t *testing.T, d *db.DB, name string) uuid.UUID {
 	t.Helper()
 	id := uuid.Must(uuid.NewV7())
 	err := d.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
@@ -47,7 +47,7 @@ func TestT2_BrowseEvents(t *testing.T) {
 	ours, theirs := dbtest.TwoOrgs(t, d)
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	log := audit.New(func() time.Time { return now })
-	a := newRegistry(t, d, ours, "a")
+	a := newRegistry(ours, t, d, "a")
 	for i := range 6 {
 		if i%2 == 0 {
 			now = now.Add(time.Minute)
@@ -79,7 +79,7 @@ func TestT2_BrowseEvents(t *testing.T) {
 		got := []string{}
 		c.q.Limit = 2
 		for range 4 {
-			page := peek(t, d, c.ctx, func(ctx context.Context, tx *db.Tx) ([]*ent.AuditEvent, error) { return audit.Events(ctx, tx, c.q) })
+			page := peek(c.ctx, t, d, func(ctx context.Context, tx *db.Tx) ([]*ent.AuditEvent, error) { return audit.Events(ctx, tx, c.q) })
 			for _, e := range page {
 				got = append(got, e.ObjectID)
 				c.q.After = &audit.Mark{At: e.At, ID: e.ID.String()}
@@ -100,7 +100,7 @@ func TestC7_BrowseDeliveries(t *testing.T) {
 	now := start
 	log := audit.NewDecisions(d, func() time.Time { return now })
 	pkg := coord.Package{Ecosystem: coord.NPM, Name: "left-pad"}
-	a, token := newRegistry(t, d, ours, "a"), uuid.Must(uuid.NewV7())
+	a, token := newRegistry(ours, t, d, "a"), uuid.Must(uuid.NewV7())
 	for range 3 {
 		for _, who := range []uuid.UUID{token, uuid.Nil} {
 			if err := log.Allowed(ours, a, who, coord.Version{Package: pkg, Version: "1.0.0"}); err != nil {
@@ -117,7 +117,7 @@ func TestC7_BrowseDeliveries(t *testing.T) {
 	}
 	one, whole := audit.Fetched{Package: pkg, Versions: []string{"1.0.0"}}, audit.Fetched{Package: pkg, Whole: true}
 	total := func(ctx context.Context, f audit.Fetched) audit.Totals {
-		return peek(t, d, ctx, func(ctx context.Context, tx *db.Tx) (audit.Totals, error) { return audit.TotalOf(ctx, tx, f) })
+		return peek(ctx, t, d, func(ctx context.Context, tx *db.Tx) (audit.Totals, error) { return audit.TotalOf(ctx, tx, f) })
 	}
 	if n := total(ours, one); n.Tokens != 2 || n.Fetches != 6 || !n.FirstAt.Equal(start) || !n.LastAt.Equal(start.Add(4*time.Hour)) {
 		t.Errorf("%+v", n)
@@ -132,7 +132,7 @@ func TestC7_BrowseDeliveries(t *testing.T) {
 		t.Errorf("another organization: %+v", n)
 	}
 	page := func(ctx context.Context, after *audit.Delivery) []audit.Delivery {
-		return peek(t, d, ctx, func(ctx context.Context, tx *db.Tx) ([]audit.Delivery, error) {
+		return peek(ctx, t, d, func(ctx context.Context, tx *db.Tx) ([]audit.Delivery, error) {
 			return audit.Deliveries(ctx, tx, one, after, 1)
 		})
 	}
@@ -153,7 +153,7 @@ func TestT2_BrowseDecisions(t *testing.T) {
 	ours, theirs := dbtest.TwoOrgs(t, d)
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	log := audit.NewDecisions(d, func() time.Time { return now })
-	a, b := newRegistry(t, d, ours, "a"), newRegistry(t, d, ours, "b")
+	a, b := newRegistry(ours, t, d, "a"), newRegistry(ours, t, d, "b")
 	var ids []string
 	for i, where := range []uuid.UUID{a, b, a, b} {
 		now = now.Add(time.Duration(i%2) * time.Minute) // two at a time have the same
@@ -183,7 +183,7 @@ func TestT2_BrowseDecisions(t *testing.T) {
 		seen := map[string]bool{}
 		c.q.Limit = 1
 		for range 5 {
-			page := peek(t, d, c.ctx, func(ctx context.Context, tx *db.Tx) ([]audit.Recorded, error) { return audit.DecisionLog(ctx, tx, c.q) })
+			page := peek(c.ctx, t, d, func(ctx context.Context, tx *db.Tx) ([]audit.Recorded, error) { return audit.DecisionLog(ctx, tx, c.q) })
 			for _, r := range page {
 				if seen[r.ID] {
 					t.Errorf("%s: %s comes twice", name, r.ID)
@@ -197,7 +197,7 @@ func TestT2_BrowseDecisions(t *testing.T) {
 		}
 	}
 	byID := func(ctx context.Context, id string) *audit.Recorded {
-		return peek(t, d, ctx, func(ctx context.Context, tx *db.Tx) (*audit.Recorded, error) { return audit.RecordedByID(ctx, tx, id) })
+		return peek(ctx, t, d, func(ctx context.Context, tx *db.Tx) (*audit.Recorded, error) { return audit.RecordedByID(ctx, tx, id) })
 	}
 	if r := byID(ours, ids[0]); r == nil || r.Registry != a || r.Version != "1.0.0" || r.Effect != "WARN" {
 		t.Errorf("%+v", r)

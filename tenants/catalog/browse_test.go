@@ -22,7 +22,7 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 func npm(name string) coord.Package { return coord.Package{Ecosystem: coord.NPM, Name: name} }
 
 // arrive makes registries hold a version.
-func arrive(t *testing.T, d *db.DB, ctx context.Context, name, version string, holders ...uuid.UUID) {
+func arrive(ctx context.Context, t *testing.T, d *db.DB, name, version string, holders ...uuid.UUID) {
 	t.Helper()
 	sum := sha256.Sum256([]byte(name + version))
 	digest := hex.EncodeToString(sum[:])
@@ -42,7 +42,7 @@ func arrive(t *testing.T, d *db.DB, ctx context.Context, name, version string, h
 	}
 }
 
-func newRegistry(t *testing.T, d *db.DB, ctx context.Context, name string) uuid.UUID {
+func newRegistry(ctx context.Context, t *testing.T, d *db.DB, name string) uuid.UUID {
 	t.Helper()
 	id := uuid.Must(uuid.NewV7())
 	err := d.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
@@ -54,7 +54,7 @@ func newRegistry(t *testing.T, d *db.DB, ctx context.Context, name string) uuid.
 	return id
 }
 
-func look[T any](t *testing.T, d *db.DB, ctx context.Context, fn func(context.Context, *db.Tx) (T, error)) (out T) {
+func look[T any](ctx context.Context, t *testing.T, d *db.DB, fn func(context.Context, *db.Tx) (T, error)) (out T) {
 	t.Helper()
 	err := d.InSnapshot(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
 		out, err = fn(ctx, tx)
@@ -72,17 +72,17 @@ func TestT2_Browse(t *testing.T) {
 	t.Parallel()
 	d := dbtest.New(t)
 	ours, theirs := dbtest.TwoOrgs(t, d)
-	a, b := newRegistry(t, d, ours, "a"), newRegistry(t, d, ours, "b")
+	a, b := newRegistry(ours, t, d, "a"), newRegistry(ours, t, d, "b")
 	for i := range 5 {
-		arrive(t, d, ours, fmt.Sprintf("pkg-%d", i), "1.0.0", a)
+		arrive(ours, t, d, fmt.Sprintf("pkg-%d", i), "1.0.0", a)
 	}
 	for _, v := range []string{"1.9.0", "1.10.0", "2.0.0-rc.1"} {
-		arrive(t, d, ours, "pkg-0", v, a, b)
+		arrive(ours, t, d, "pkg-0", v, a, b)
 	}
-	arrive(t, d, ours, "other", "1.0.0", b)
+	arrive(ours, t, d, "other", "1.0.0", b)
 	both := []uuid.UUID{a, b}
 	names := func(ctx context.Context, q catalog.PackageQuery) (out string) {
-		pages := look(t, d, ctx, func(ctx context.Context, tx *db.Tx) (map[uuid.UUID][]catalog.HeldPackage, error) {
+		pages := look(ctx, t, d, func(ctx context.Context, tx *db.Tx) (map[uuid.UUID][]catalog.HeldPackage, error) {
 			return catalog.Packages(ctx, tx, both, q)
 		})
 		for _, r := range both {
@@ -112,7 +112,7 @@ func TestT2_Browse(t *testing.T) {
 		t.Errorf("another organization sees %s", got)
 	}
 	count := func(ctx context.Context) map[uuid.UUID]int {
-		return look(t, d, ctx, func(ctx context.Context, tx *db.Tx) (map[uuid.UUID]int, error) {
+		return look(ctx, t, d, func(ctx context.Context, tx *db.Tx) (map[uuid.UUID]int, error) {
 			return catalog.CountPackages(ctx, tx, both, "pkg")
 		})
 	}
@@ -127,14 +127,14 @@ func TestT2_BrowseVersions(t *testing.T) {
 	t.Parallel()
 	d := dbtest.New(t)
 	ours, theirs := dbtest.TwoOrgs(t, d)
-	a, b := newRegistry(t, d, ours, "a"), newRegistry(t, d, ours, "b")
+	a, b := newRegistry(ours, t, d, "a"), newRegistry(ours, t, d, "b")
 	for _, v := range []string{"1.9.0", "1.10.0", "2.0.0-rc.1"} {
-		arrive(t, d, ours, "left-pad", v, a)
+		arrive(ours, t, d, "left-pad", v, a)
 	}
-	arrive(t, d, ours, "left-pad", "1.9.0", b)
+	arrive(ours, t, d, "left-pad", "1.9.0", b)
 	at := catalog.At{Registry: a, Package: npm("left-pad")}
 	versions := func(ctx context.Context) []catalog.HeldVersion {
-		return look(t, d, ctx, func(ctx context.Context, tx *db.Tx) (map[catalog.At][]catalog.HeldVersion, error) {
+		return look(ctx, t, d, func(ctx context.Context, tx *db.Tx) (map[catalog.At][]catalog.HeldVersion, error) {
 			return catalog.VersionsOf(ctx, tx, []catalog.At{at, {Registry: b, Package: npm("nothing")}})
 		})[at]
 	}
@@ -143,7 +143,7 @@ func TestT2_BrowseVersions(t *testing.T) {
 		t.Fatalf("%+v, and %+v from another organization", got, versions(theirs))
 	}
 	files := func(ctx context.Context) []catalog.HeldFile {
-		return look(t, d, ctx, func(ctx context.Context, tx *db.Tx) (map[uuid.UUID][]catalog.HeldFile, error) {
+		return look(ctx, t, d, func(ctx context.Context, tx *db.Tx) (map[uuid.UUID][]catalog.HeldFile, error) {
 			return catalog.FilesOf(ctx, tx, []uuid.UUID{got[0].Release})
 		})[got[0].Release]
 	}
@@ -152,12 +152,12 @@ func TestT2_BrowseVersions(t *testing.T) {
 	}
 	v := coord.Version{Package: npm("left-pad"), Version: "1.9.0"}
 	holders := func(ctx context.Context) []uuid.UUID {
-		return look(t, d, ctx, func(ctx context.Context, tx *db.Tx) (map[coord.Version][]uuid.UUID, error) {
+		return look(ctx, t, d, func(ctx context.Context, tx *db.Tx) (map[coord.Version][]uuid.UUID, error) {
 			return catalog.HoldersOf(ctx, tx, []coord.Version{v})
 		})[v]
 	}
 	spread := func(ctx context.Context) map[string][]uuid.UUID {
-		return look(t, d, ctx, func(ctx context.Context, tx *db.Tx) (map[string][]uuid.UUID, error) {
+		return look(ctx, t, d, func(ctx context.Context, tx *db.Tx) (map[string][]uuid.UUID, error) {
 			return catalog.Spread(ctx, tx, npm("left-pad"))
 		})
 	}

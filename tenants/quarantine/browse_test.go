@@ -63,7 +63,7 @@ func (s *shelf) hold(in quarantine.HoldInput) *ent.Hold {
 	return h
 }
 
-func peek[T any](s *shelf, ctx context.Context, fn func(context.Context, *db.Tx) (T, error)) (out T) {
+func peek[T any](ctx context.Context, s *shelf, fn func(context.Context, *db.Tx) (T, error)) (out T) {
 	s.Helper()
 	s.ok(s.db.InSnapshot(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
 		out, err = fn(ctx, tx)
@@ -104,8 +104,8 @@ func TestT2_BrowseHolds(t *testing.T) {
 		"another organization":                   {s.theirs, quarantine.Query{Reach: all, Limit: 9}, 0},
 		"another organization by id":             {s.theirs, quarantine.Query{Reach: access.Reach{Registries: []uuid.UUID{a, b}}, Limit: 9}, 0},
 	} {
-		rows := peek(s, c.ctx, func(ctx context.Context, tx *db.Tx) ([]*ent.Hold, error) { return quarantine.Browse(ctx, tx, c.q) })
-		n := peek(s, c.ctx, func(ctx context.Context, tx *db.Tx) (int, error) { return quarantine.Count(ctx, tx, c.q) })
+		rows := peek(c.ctx, s, func(ctx context.Context, tx *db.Tx) ([]*ent.Hold, error) { return quarantine.Browse(ctx, tx, c.q) })
+		n := peek(c.ctx, s, func(ctx context.Context, tx *db.Tx) (int, error) { return quarantine.Count(ctx, tx, c.q) })
 		if len(rows) != c.want || n != c.want {
 			t.Errorf("%s: %d rows, %d counted, want %d", name, len(rows), n, c.want)
 		}
@@ -114,7 +114,7 @@ func TestT2_BrowseHolds(t *testing.T) {
 		q := quarantine.Query{Reach: access.Reach{Registries: []uuid.UUID{a}}, Desc: desc, Limit: 2}
 		var got []uuid.UUID
 		for range 4 {
-			each := peek(s, s.ours, func(ctx context.Context, tx *db.Tx) (map[uuid.UUID][]*ent.Hold, error) {
+			each := peek(s.ours, s, func(ctx context.Context, tx *db.Tx) (map[uuid.UUID][]*ent.Hold, error) {
 				return quarantine.BrowseEach(ctx, tx, []uuid.UUID{a, b}, q)
 			})
 			for _, h := range each[a] {
@@ -131,13 +131,13 @@ func TestT2_BrowseHolds(t *testing.T) {
 			t.Errorf("in pages %v, want %v (down: %v)", got, want, desc)
 		}
 	}
-	counts := peek(s, s.ours, func(ctx context.Context, tx *db.Tx) (map[uuid.UUID]int, error) {
+	counts := peek(s.ours, s, func(ctx context.Context, tx *db.Tx) (map[uuid.UUID]int, error) {
 		return quarantine.CountEach(ctx, tx, []uuid.UUID{a, b}, quarantine.Query{})
 	})
 	if counts[a] != 6 || counts[b] != 1 {
 		t.Errorf("counted %v", counts)
 	}
-	if foreign := peek(s, s.theirs, func(ctx context.Context, tx *db.Tx) (map[uuid.UUID]*ent.Hold, error) {
+	if foreign := peek(s.theirs, s, func(ctx context.Context, tx *db.Tx) (map[uuid.UUID]*ent.Hold, error) {
 		return quarantine.HoldsByIDs(ctx, tx, []uuid.UUID{elsewhere.ID})
 	}); len(foreign) != 0 {
 		t.Errorf("another organization finds %v", foreign)
@@ -164,7 +164,7 @@ func TestQ4_ReleaseVersion(t *testing.T) {
 	if _, remaining, err = s.svc.ReleaseVersion(s.ours, a, "left-pad", "1.0.0", "fine"); !errs.Is(err, errs.Conflict) || len(remaining) != 1 {
 		t.Errorf("again: %v, %v", remaining, err)
 	}
-	open := peek(s, s.ours, func(ctx context.Context, tx *db.Tx) (map[uuid.UUID]*ent.Hold, error) {
+	open := peek(s.ours, s, func(ctx context.Context, tx *db.Tx) (map[uuid.UUID]*ent.Hold, error) {
 		return quarantine.HoldsByIDs(ctx, tx, []uuid.UUID{within.ID, beside.ID})
 	})
 	if open[within.ID].ReleasedAt != nil || open[beside.ID].ReleasedAt != nil {

@@ -111,7 +111,7 @@ func checkBaseURL(op, raw string) (string, error) {
 	u, err := url.Parse(strings.TrimSpace(raw))
 	switch {
 	case err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https"):
-		return "", errs.New(errs.Invalid, op, "%q is no remote address; want an absolute http or https URL", raw).On("baseUrl")
+		return "", errs.New(errs.Invalid, op, "%q is no remote address; want an absolute http or https URL", withoutUser(raw)).On("baseUrl")
 	case u.User != nil:
 		return "", errs.New(errs.Invalid, op, "the remote address holds a user name; give it as the credential instead").On("baseUrl")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.HasSuffix(raw, "#"):
@@ -128,6 +128,15 @@ func checkBaseURL(op, raw string) (string, error) {
 	// The escaped form keeps what is escaped, such as a slash inside a name.
 	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), strings.TrimRight(u.EscapedPath(), "/")
 	return u.String(), nil
+}
+
+// withoutUser is an address as typed without the user name and password that it
+// may hold by mistake.
+func withoutUser(raw string) string {
+	if i := strings.LastIndexByte(raw, '@'); i >= 0 {
+		return "…" + raw[i:]
+	}
+	return raw
 }
 
 // origin is to whom a credential is given: scheme, host and port.

@@ -29,6 +29,7 @@ func TestRemotes_BadAddresses(t *testing.T) {
 		"https://npm example/":         "absolute http or https URL",
 		"https://ann:pw@npm.example/":  "user name",
 		"https://ann@npm.example/":     "user name",
+		"https://ann:pw@npm example/":  "absolute http or https URL",
 		"https://npm.example/?a=b":     "query or fragment",
 		"https://npm.example/?":        "query or fragment",
 		"https://npm.example/#x":       "query or fragment",
