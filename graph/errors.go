@@ -24,6 +24,9 @@ func (r *resolver) present(ctx context.Context, err error) *gqlerror.Error {
 	if spoken(out, err) {
 		return out
 	}
+	if refusesSchema(ctx) {
+		err = errs.New(errs.Unauthenticated, "graph", "a token is needed to read the schema")
+	}
 	kind, message, field := explain(err)
 	if ctx.Err() != nil && kind == errs.Internal {
 		kind, message = errs.Unavailable, "the request was given up, or took too long"
@@ -37,6 +40,13 @@ func (r *resolver) present(ctx context.Context, err error) *gqlerror.Error {
 		out.Extensions["field"] = field
 	}
 	return out
+}
+
+// refusesSchema reports whether the field in hand is the schema, and who asks is
+// a stranger: gqlgen's error for that has no kind.
+func refusesSchema(ctx context.Context) bool {
+	f := graphql.GetFieldContext(ctx)
+	return f != nil && (f.Field.Name == "__schema" || f.Field.Name == "__type") && graphql.GetOperationContext(ctx).DisableIntrospection
 }
 
 // spoken reports whether the error is one about the request itself, which the
