@@ -135,12 +135,7 @@ func guardPost(next http.Handler, w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		return // the client went away
 	}
-	var asked struct {
-		Query         string         `json:"query"`
-		OperationName string         `json:"operationName"`
-		Variables     map[string]any `json:"variables"`
-		Extensions    map[string]any `json:"extensions"`
-	}
+	var asked graphql.RawParams
 	if err := json.Unmarshal(body, &asked); err != nil || asked.Query == "" {
 		refuse(w, http.StatusBadRequest, errs.Invalid, `the body must be one JSON object with "query" and, where needed, "variables" and "operationName"`)
 		return

@@ -115,6 +115,11 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldWaiting(t, time.Millisecond)
+}
+
+func newWorldWaiting(t *testing.T, batchWait time.Duration) *world {
+	t.Helper()
 	t.Parallel()
 	w := &world{T: t, sql: &counter{}, log: &bytes.Buffer{}, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	now := func() time.Time { return w.now }
@@ -144,7 +149,7 @@ func newWorld(t *testing.T) *world {
 	g := gate.New(life, gate.Config{DB: d, Blobs: blobs, Shapes: shapes, Advisories: advisories, Quarantine: w.quarantine,
 		Decisions: w.decisions, Protocols: []gate.Protocol{wire}, Now: now})
 	w.handler, err = graph.NewHandler(graph.Deps{DB: d, Access: w.access, Orgs: org.New(d, log, now), Registries: w.registries, Quarantine: w.quarantine,
-		Intake: &intake.Service{DB: d, Audit: log, Shapes: shapes, Quarantine: w.quarantine, Now: now}, Gate: g, Advisories: advisories, Log: slog.New(slog.NewTextHandler(w.log, nil)), BatchWait: 20 * time.Millisecond,
+		Intake: &intake.Service{DB: d, Audit: log, Shapes: shapes, Quarantine: w.quarantine, Now: now}, Gate: g, Advisories: advisories, Log: slog.New(slog.NewTextHandler(w.log, nil)), BatchWait: batchWait,
 		RegistryURL: func(_ context.Context, e coord.Ecosystem, name string) string {
 			return "https://acme.sluice.example/npm/" + name
 		}})

@@ -75,6 +75,7 @@ func TestPages(t *testing.T) {
 		w.ok(err)
 		gone, err := w.quarantine.Delete(w.ours, s.firewall, "gone", fmt.Sprintf("1.%d.0", i), "odd")
 		w.ok(err)
+		w.work(w.ours)
 		_, err = w.quarantine.Lift(w.ours, gone.Tombstone.ID, "even")
 		w.ok(err)
 		w.member(w.ours, fmt.Sprintf("member-%d", i))

@@ -127,6 +127,31 @@ func TestA2_ScopedToken(t *testing.T) {
 	}
 }
 
+// TestRegistryFilters: by kind, ecosystem, name, and what was deleted.
+func TestRegistryFilters(t *testing.T) {
+	w := newWorld(t)
+	w.seed(w.ours)
+	for filter, want := range map[string]string{
+		`{}`: "firewall lib spare team", `{kind: FIREWALL}`: "firewall", `{kind: PACKAGE}`: "lib spare team", `{ecosystem: PYPI}`: "",
+		`{search: "EA"}`: "team", `{search: "_"}`: "", `{deleted: true}`: "deleted", `{kind: FIREWALL, deleted: true}`: "",
+	} {
+		var out struct {
+			Registries struct {
+				TotalCount int
+				Edges      []struct{ Node struct{ Name string } }
+			}
+		}
+		w.into(w.ours, `{ registries(filter: `+filter+`) { totalCount edges { node { name } } } }`, nil, &out)
+		var names []string
+		for _, e := range out.Registries.Edges {
+			names = append(names, e.Node.Name)
+		}
+		if got := strings.Join(names, " "); got != want || out.Registries.TotalCount != len(names) {
+			t.Errorf("%s: %s (of %d), want %s", filter, got, out.Registries.TotalCount, want)
+		}
+	}
+}
+
 // finding opens one.
 func (w *world) finding(ctx context.Context, name, version string) {
 	w.Helper()

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"context"
+	"crypto/sha512"
+	"encoding/base64"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -17,8 +20,6 @@ import (
 	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/policy"
 	"sluice.dev/sluice/tenants/quarantine"
-
-	"context"
 )
 
 // corgi is the media type of abbreviated documents.
@@ -91,17 +92,32 @@ func (x *tenant) get(registry, path string, header ...string) answer {
 
 // packument is what the tests read of a package document.
 type packument struct {
-	Name     string
-	Tags     map[string]string `json:"dist-tags"`
-	Time     map[string]string
-	Versions map[string]struct {
-		Version string
-		Dist    struct{ Tarball, Integrity, Shasum string }
-	}
+	Name               string
+	Tags               map[string]string `json:"dist-tags"`
+	Time               map[string]string
+	Versions           map[string]manifest
 	PolicyRestrictions struct {
 		Message  string
 		Versions map[string]json.RawMessage
 	}
+}
+
+// manifest is what the tests read of one version's.
+type manifest struct {
+	Version    string
+	Deprecated string
+	Dist       struct{ Tarball, Integrity, Shasum string }
+}
+
+func (a answer) manifest() (m manifest) {
+	_ = json.Unmarshal(a.body, &m)
+	return m
+}
+
+// integrity is the Subresource Integrity of a file.
+func integrity(file []byte) string {
+	sum := sha512.Sum512(file)
+	return "sha512-" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
 func (a answer) packument() (p packument) {
@@ -216,15 +232,26 @@ func vulnerable(id, pkg, introduced, fixed string) map[string]any {
 			"ranges": []any{map[string]any{"type": "SEMVER", "events": events}}}}}
 }
 
-// count returns how many rows of the tenant a table has; where may be "true".
-func (x *tenant) count(table, where string, args ...any) (n int) {
+// scan reads one row of the tenant.
+func (x *tenant) scan(into any, query string, args ...any) {
 	x.h.Helper()
-	err := x.at.db.InTx(x.ctx, func(ctx context.Context, tx *db.Tx) error {
-		return tx.QueryRow(ctx, "SELECT count(*) FROM "+table+" WHERE "+where, args...).Scan(&n)
-	})
+	err := x.at.db.InTx(x.ctx, func(ctx context.Context, tx *db.Tx) error { return tx.QueryRow(ctx, query, args...).Scan(into) })
 	if err != nil {
 		x.h.Fatal(err)
 	}
+}
+
+// count returns how many rows of the tenant a table has; where may be "true".
+func (x *tenant) count(table, where string, args ...any) (n int) {
+	x.h.Helper()
+	x.scan(&n, "SELECT count(*) FROM "+table+" WHERE "+where, args...)
+	return n
+}
+
+// sum adds up a column of a table's rows of the tenant.
+func (x *tenant) sum(table, column string) (n int) {
+	x.h.Helper()
+	x.scan(&n, "SELECT coalesce(sum("+column+"), 0) FROM "+table)
 	return n
 }
 

@@ -1,22 +1,31 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 
 	"sluice.dev/sluice/ent/db/dbtest"
+	"sluice.dev/sluice/protocol/npm"
 	"sluice.dev/sluice/protocol/protocoltest"
 	"sluice.dev/sluice/protocol/upstream"
 	"sluice.dev/sluice/tenants/access"
+	"sluice.dev/sluice/tenants/catalog"
 	"sluice.dev/sluice/tenants/coord"
+	"sluice.dev/sluice/tenants/intake"
 	"sluice.dev/sluice/tenants/org"
+	"sluice.dev/sluice/tenants/policy"
 	"sluice.dev/sluice/tenants/registry"
 	"sluice.dev/sluice/tenants/scope"
 )
@@ -62,8 +71,10 @@ func (c *clock) pass(d time.Duration) {
 // served is one node with its HTTP server.
 type served struct {
 	*node
-	server *httptest.Server
-	closed sync.Once
+	server   *httptest.Server
+	loseFeed context.CancelFunc // the node hears of no change any more
+	open     atomic.Int64       // connections
+	closed   sync.Once
 }
 
 // end closes the server and the node, once.
@@ -103,11 +114,22 @@ func (h *harness) serve() *served {
 		h.Fatal(err)
 	}
 	h.Cleanup(s.end)
-	if err := s.start(h.Context()); err != nil {
+	var feed context.Context
+	feed, s.loseFeed = context.WithCancel(s.life)
+	s.running.Go(func() { s.db.Feed.Run(feed) })
+	if err := s.db.Feed.Wait(h.Context()); err != nil {
 		h.Fatal(err)
 	}
 	if s.server.Config.Handler, err = s.handler(); err != nil {
 		h.Fatal(err)
+	}
+	s.server.Config.ConnState = func(_ net.Conn, to http.ConnState) {
+		switch to {
+		case http.StateNew:
+			s.open.Add(1)
+		case http.StateClosed, http.StateHijacked:
+			s.open.Add(-1)
+		}
 	}
 	s.server.Start()
 	h.nodes = append(h.nodes, s)
@@ -170,6 +192,22 @@ func (x *tenant) remote(name, url string, internal bool) uuid.UUID {
 	return r.ID
 }
 
+// credential makes a remote that is asked with a bearer token.
+func (x *tenant) credential(name, url, bearer string) uuid.UUID {
+	x.h.Helper()
+	r, err := x.at.registries.CreateRemote(x.ctx, registry.RemoteInput{Ecosystem: coord.NPM, Name: name, BaseURL: url,
+		Credential: registry.Credential{Bearer: bearer}})
+	if err != nil {
+		x.h.Fatal(err)
+	}
+	return r.ID
+}
+
+// npmVersion is a version of an npm package.
+func npmVersion(pkg, v string) coord.Version {
+	return coord.Version{Package: coord.Package{Ecosystem: coord.NPM, Name: pkg}, Version: v}
+}
+
 // firewall makes a firewall with the rules that a new one has (P11).
 func (x *tenant) firewall(name string, ups ...registry.UpstreamInput) uuid.UUID {
 	x.h.Helper()
@@ -205,6 +243,28 @@ func (x *tenant) link(up registry.UpstreamInput) uuid.UUID {
 		x.h.Fatal(err)
 	}
 	return e.ID
+}
+
+// publish brings a version of the tenant's own in, with any bytes for a file.
+func (x *tenant) publish(reg uuid.UUID, pkg, version string, file []byte) {
+	x.h.Helper()
+	info, err := x.at.blobs.Put(x.ctx, bytes.NewReader(file), int64(len(file)))
+	if err != nil {
+		x.h.Fatal(err)
+	}
+	name := npm.FileName(pkg, version)
+	metadata, err := json.Marshal(map[string]any{"name": pkg, "version": version, "license": "MIT",
+		"dist": map[string]any{"tarball": "https://localhost/" + name, "integrity": integrity(file)}})
+	if err != nil {
+		x.h.Fatal(err)
+	}
+	_, err = x.at.intake.Publish(x.ctx, intake.PublishInput{Registry: reg, Name: pkg, Version: version, Tags: []string{"latest"}, Metadata: metadata,
+		License: policy.LicenseFact{State: policy.LicenseDeclared, Expression: "MIT"},
+		Files: []catalog.StoredFile{{Name: name, Blob: catalog.Blob{SHA256: info.Digest.String(), SHA512: fmt.Sprintf("%x", info.SHA512),
+			SHA1: fmt.Sprintf("%x", info.SHA1), MD5: fmt.Sprintf("%x", info.MD5), Size: info.Size}}}})
+	if err != nil {
+		x.h.Fatal(err)
+	}
 }
 
 // from and source are upstreams without patterns: a remote, a registry.

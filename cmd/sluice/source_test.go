@@ -124,7 +124,7 @@ func TestR3_AHangingSourceIsGivenUp(t *testing.T) {
 // big is a release whose tarball does not fit into what readers are kept behind
 // (blob.Tail), so that its first bytes go out before its last have come.
 func big() protocoltest.Release {
-	return protocoltest.Release{Files: map[string]string{"noise.bin": noise(1 << 20)}}
+	return protocoltest.Release{Files: map[string]string{"noise.bin": noise(256 << 10)}}
 }
 
 // noise does not compress.
@@ -203,15 +203,15 @@ func TestR2_TheLastBytesWaitForTheDigest(t *testing.T) {
 	h.acme.firewall("fw", from(h.acme.public))
 	h.acme.doc("fw", "drip")
 	drip := h.up.Drip("/drip/-/")
-	resp := h.begin(h.acme, "fw", tarball("drip", "1.0.0"), drip, 512<<10)
+	resp := h.begin(h.acme, "fw", tarball("drip", "1.0.0"), drip, 192<<10)
 	defer resp.Body.Close()
-	if _, err := io.ReadFull(resp.Body, make([]byte, 300<<10)); err != nil {
+	if _, err := io.ReadFull(resp.Body, make([]byte, 64<<10)); err != nil {
 		t.Fatal("the first bytes did not come before the last: ", err)
 	}
 	drip.Release()
 	rest, err := io.ReadAll(resp.Body)
 	real := h.up.Tarball("drip", "1.0.0")
-	if err != nil || !bytes.Equal(rest, real[300<<10:]) || resp.ContentLength != int64(len(real)) {
+	if err != nil || !bytes.Equal(rest, real[64<<10:]) || resp.ContentLength != int64(len(real)) {
 		t.Errorf("%d more bytes, %v", len(rest), err)
 	}
 }

@@ -457,8 +457,10 @@ var sources = []*ast.Source{
 # another type or of another organization is the same NOT_FOUND as one that never
 # existed. Errors carry a stable code in ` + "`" + `extensions.code` + "`" + `: UNAUTHENTICATED,
 # FORBIDDEN, NOT_FOUND, INVALID, CONFLICT, TOO_LARGE, UPSTREAM, UNAVAILABLE,
-# INTERNAL. What is wrong with the input of a mutation is not an error but listed
-# in its payload as ` + "`" + `userErrors` + "`" + `.
+# INTERNAL; and for a request that was not carried out at all
+# GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED, COMPLEXITY_LIMIT_EXCEEDED and
+# DEPTH_LIMIT_EXCEEDED. What is wrong with the input of a mutation is not an error
+# but listed in its payload as ` + "`" + `userErrors` + "`" + `.
 
 """
 The field needs an action. Without ` + "`" + `on` + "`" + `, on the organization. Otherwise ` + "`" + `on` + "`" + ` says

@@ -37,13 +37,17 @@ func Packages(ctx context.Context, tx *db.Tx, registries []uuid.UUID, q PackageQ
 	if q.Desc {
 		cmp, dir = "<", "DESC"
 	}
-	rows, err := tx.Query(ctx, `SELECT r.id, p.ecosystem, p.name, p.versions, p.last_held FROM unnest($1::uuid[]) r (id)
+	// By name first, then what is held of each: a page does not have to look at
+	// everything that the registry holds.
+	rows, err := tx.Query(ctx, `SELECT g.id, p.ecosystem, p.name, p.versions, p.last_held FROM unnest($1::uuid[]) g (id)
+		JOIN registries r ON r.id = g.id
 		CROSS JOIN LATERAL (
-			SELECT n.ecosystem, n.name, count(*) AS versions, max(h.held_at) AS last_held
-			FROM holdings h JOIN package_names n ON n.id = h.package_id
-			WHERE h.registry_id = r.id AND starts_with(n.name, $2) AND ($3 = '' OR n.name `+cmp+` $3)
-			GROUP BY n.ecosystem, n.name ORDER BY n.name `+dir+` LIMIT $4) p
-		ORDER BY r.id, p.name `+dir, registries, q.Prefix, q.After, q.Limit)
+			SELECT n.ecosystem, n.name, c.versions, c.last_held FROM package_names n
+			CROSS JOIN LATERAL (SELECT count(*) AS versions, max(h.held_at) AS last_held FROM holdings h
+				WHERE h.registry_id = r.id AND h.package_id = n.id) c
+			WHERE n.ecosystem = r.ecosystem AND starts_with(n.name, $2) AND ($3 = '' OR n.name `+cmp+` $3) AND c.versions > 0
+			ORDER BY n.name `+dir+` LIMIT $4) p
+		ORDER BY g.id, p.name `+dir, registries, q.Prefix, q.After, q.Limit)
 	if err != nil {
 		return nil, fmt.Errorf("catalog: packages: %w", err)
 	}

@@ -41,6 +41,7 @@ type compiler struct {
 	stored   map[uuid.UUID]*Listed // by release
 	results  map[*registry.Node]*result
 	above    map[*registry.Node][]*registry.Node // [compiler.firewallsAbove]
+	rank     map[uuid.UUID]int                   // [compiler.ranks]
 	exempt   map[string]bool                     // versions that minimum age lets through (P9)
 	differ   []mismatch
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
+
 	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/finding"
 	"sluice.dev/sluice/tenants/policy"
@@ -29,7 +31,7 @@ func (c *compiler) decide(n *registry.Node, cand *candidate, version, owner stri
 			d.bar(above, func(f *registry.Node) bool { return f == hop })
 			d.hop(hop, owner)
 		}
-		return policy.Decide(d.verdicts, d.validUntil)
+		return d.decided()
 	}
 	if len(cand.path) > 1 {
 		up := cand.path[len(cand.path)-2]
@@ -39,11 +41,11 @@ func (c *compiler) decide(n *registry.Node, cand *candidate, version, owner stri
 		d.bar(above, func(*registry.Node) bool { return true })
 	}
 	d.hop(n, owner)
-	return policy.Decide(d.verdicts, d.validUntil)
+	return d.decided()
 }
 
-// deciding collects the verdicts about one candidate in one registry, the outer
-// registries' first and in one registry holds before rules.
+// deciding collects the verdicts about one candidate in one registry, in one
+// registry holds before rules.
 type deciding struct {
 	c          *compiler
 	n          *registry.Node
@@ -52,6 +54,37 @@ type deciding struct {
 	facts      policy.Facts
 	verdicts   []policy.Verdict
 	validUntil time.Time
+}
+
+// decided puts the outer registries' verdicts first. Those of the path are in
+// that order already, those of other firewalls may belong between them.
+func (d *deciding) decided() policy.Decision {
+	rank := d.c.ranks()
+	slices.SortStableFunc(d.verdicts, func(a, b policy.Verdict) int { return rank[a.Registry] - rank[b.Registry] })
+	return policy.Decide(d.verdicts, d.validUntil)
+}
+
+// ranks numbers the registries upward of the root so that each comes after
+// those above it.
+func (c *compiler) ranks() map[uuid.UUID]int {
+	if c.rank != nil {
+		return c.rank
+	}
+	c.rank = make(map[uuid.UUID]int, len(c.upward))
+	var visit func(*registry.Node)
+	visit = func(n *registry.Node) {
+		if _, seen := c.rank[n.ID]; seen {
+			return
+		}
+		for _, e := range n.Edges {
+			if e.Source != nil {
+				visit(e.Source)
+			}
+		}
+		c.rank[n.ID] = len(c.rank) + 1
+	}
+	visit(c.root)
+	return c.rank
 }
 
 func (d *deciding) take(from policy.Decision) {

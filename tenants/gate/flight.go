@@ -46,11 +46,12 @@ type flightID struct {
 
 // landing is a registry that comes to hold what a flight brings.
 type landing struct {
-	v    *View
-	e    *Entry
-	how  string
-	ctx  context.Context // of the first one there who asked
-	kept bool            // it does, and the first delivery is written down; set before the flight has ended
+	v   *View
+	e   *Entry
+	how string
+	ctx context.Context // of the first one there who asked
+
+	counted bool // its first delivery is written down; set before the flight has ended
 }
 
 type flights struct {
@@ -196,8 +197,8 @@ func (g *Gate) land(ctx context.Context, fl *flight) {
 	wanted := fl.wanted
 	g.flights.mu.Unlock()
 	for _, w := range wanted {
-		err := g.keepFetched(w.ctx, w.v, w.e, fl, w.how)
-		if w.kept = err == nil; err != nil {
+		var err error
+		if w.counted, err = g.keepFetched(w.ctx, w.v, w.e, fl, w.how); err != nil {
 			slog.WarnContext(ctx, "a file arrived and was not kept", "registry", w.v.Name, "package", fl.id.version.Name, "version", fl.id.version.Version, "error", err)
 		}
 	}

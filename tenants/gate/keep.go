@@ -44,29 +44,31 @@ func (g *Gate) arrived(ctx context.Context, v *View, e *Entry, fl *flight) error
 	if err := fl.wait(ctx); err != nil {
 		return err
 	}
-	return g.keepFetched(ctx, v, e, fl, "")
+	_, err := g.keepFetched(ctx, v, e, fl, "")
+	return err
 }
 
 // keepFetched records what a flight brought, unless the registry holds the
 // version by now. The version is decided again first: what has been withheld
-// meanwhile comes in for review only. How is "" for who did not book.
-func (g *Gate) keepFetched(ctx context.Context, v *View, e *Entry, fl *flight, how string) error {
+// meanwhile comes in for review only. How is "" for who did not book; counted
+// tells whether a delivery to who did was written down with it.
+func (g *Gate) keepFetched(ctx context.Context, v *View, e *Entry, fl *flight, how string) (counted bool, err error) {
 	now, err := g.look(ctx, v.Registry, v.Package)
 	if err != nil {
-		return err
+		return false, err
 	}
 	again := now.Entry(e.Version)
 	switch {
 	case again == nil:
-		return errs.New(errs.Unavailable, "keep", "%s@%s is not offered any more", v.Package.Name, e.Version)
+		return false, errs.New(errs.Unavailable, "keep", "%s@%s is not offered any more", v.Package.Name, e.Version)
 	case again.Held:
-		return nil
+		return false, nil
 	case how != catalog.ByReview && again.Decision.Withheld():
-		return errs.Wrap(errCut, errs.Unavailable, "keep", "%s@%s was withheld while it was delivered", v.Package.Name, e.Version)
+		return false, errs.Wrap(errCut, errs.Unavailable, "keep", "%s@%s was withheld while it was delivered", v.Package.Name, e.Version)
 	case again.source.release != nil:
-		return g.keep(ctx, now, again, orFetch(how))
+		return false, g.keep(ctx, now, again, orFetch(how))
 	case again.source.remote == nil || again.source.remote.ID != fl.id.remote || again.Files[0].Digests.String() != fl.id.digests:
-		return errs.New(errs.Unavailable, "keep", "the source of %s@%s changed while it was delivered; try again", v.Package.Name, e.Version)
+		return false, errs.New(errs.Unavailable, "keep", "the source of %s@%s changed while it was delivered; try again", v.Package.Name, e.Version)
 	}
 	from, published := "SOURCE", again.Published
 	if again.FirstSeen || published.IsZero() {
@@ -81,9 +83,10 @@ func (g *Gate) keepFetched(ctx context.Context, v *View, e *Entry, fl *flight, h
 			return g.Decisions.FirstDelivery(c, tx, v.Registry, tokenOf(ctx), fl.id.version)
 		}
 	}
-	return g.arrive(ctx, now, again, catalog.Arrival{Origin: again.Origin, Remote: fl.id.remote, Published: published, PublishedFrom: from,
+	err = g.arrive(ctx, now, again, catalog.Arrival{Origin: again.Origin, Remote: fl.id.remote, Published: published, PublishedFrom: from,
 		License: again.License, Metadata: again.Raw, How: orFetch(how),
 		Files: []catalog.StoredFile{{Name: fl.file.Name, Blob: blobRow(fl.info), SourceURL: fl.file.URL}}}, delivered)
+	return err == nil && delivered != nil, err
 }
 
 func orFetch(how string) string {
@@ -194,5 +197,6 @@ func (g *Gate) Review(ctx context.Context, reg uuid.UUID, version coord.Version)
 	if err := fl.wait(ctx); err != nil {
 		return err
 	}
-	return g.keepFetched(ctx, v, e, fl, catalog.ByReview)
+	_, err = g.keepFetched(ctx, v, e, fl, catalog.ByReview)
+	return err
 }

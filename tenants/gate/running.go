@@ -151,7 +151,7 @@ func (g *Gate) decideAgain(keys []runKey) {
 // watch decides again and again on what is being delivered while the change
 // feed is silent, for a hold on another node would not be heard of (Q2).
 func (g *Gate) watch() {
-	t := time.NewTicker(250 * time.Millisecond)
+	t := time.NewTicker(100 * time.Millisecond)
 	defer t.Stop()
 	for {
 		select {

@@ -11,13 +11,23 @@ import (
 // stream serves bytes while they arrive, and their last ones only when the
 // registry holds them and the version has been decided again.
 func (g *Gate) stream(ctx context.Context, req OpenRequest, v *View, e *Entry, fl *flight, booked *landing) (Opened, error) {
+	explain := func(err error) error {
+		if errors.Is(context.Cause(ctx), errCut) {
+			return withheldMeanwhile(req)
+		}
+		// The reader knows what failed, the flight also whose fault it was.
+		if why := fl.wait(ctx); why != nil && ctx.Err() == nil {
+			return why
+		}
+		return err
+	}
 	size, err := fl.started(ctx)
 	if err != nil {
 		return Opened{}, err
 	}
 	r, err := fl.pending.Reader(ctx)
 	if err != nil {
-		return Opened{}, err
+		return Opened{}, explain(err)
 	}
 	last := func() error {
 		if err := g.arrived(ctx, v, e, fl); err != nil {
@@ -32,23 +42,16 @@ func (g *Gate) stream(ctx context.Context, req OpenRequest, v *View, e *Entry, f
 			return withheldMeanwhile(req)
 		case !again.holds(fl):
 			return errs.New(errs.Unavailable, "open", "the registry %q came to hold other bytes of %s while it was delivered; try again", now.Name, req.File)
-		case booked != nil && booked.kept:
+		case booked != nil && booked.counted:
 			return g.count(ctx, now, again, alreadyCounted)
+		case booked != nil:
+			return g.count(ctx, now, again, g.firstDelivery)
 		default:
 			return g.count(ctx, now, again, g.Decisions.Allowed)
 		}
 	}
 	return Opened{Content: NewContent(Content{Name: req.File, Size: size, Modified: e.Published, Warning: v.warning(),
-		Stream: &tailKeeper{r: r, last: last, explain: func(err error) error {
-			if errors.Is(context.Cause(ctx), errCut) {
-				return withheldMeanwhile(req)
-			}
-			// The reader knows what failed, the flight also whose fault it was.
-			if why := fl.wait(ctx); why != nil && ctx.Err() == nil {
-				return why
-			}
-			return err
-		}}}, r.Close)}, nil
+		Stream: &tailKeeper{r: r, last: last, explain: explain}}, r.Close)}, nil
 }
 
 // holds reports whether the view's registry holds the bytes of the flight.

@@ -3,10 +3,16 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"sluice.dev/sluice/cmd/internal/postgres"
 )
 
 // spread is the package that many registries hold.
@@ -139,28 +145,47 @@ func (s *stage) inheritedSpread(t *testing.T) (holds, registries int) {
 func (s *stage) multiply(t *testing.T) {
 	t.Helper()
 	ctx := context.Background()
-	c := s.sql(t)
-	err := pgx.BeginFunc(ctx, c, func(tx pgx.Tx) error {
-		for _, statement := range []string{
-			`INSERT INTO registries (id, org_id, ecosystem, kind, name, created_at)
-				SELECT gen_random_uuid(), current_setting('app.org')::uuid, 'NPM', 'PACKAGE', 'holder-' || lpad(i::text, 5, '0'), now()
-				FROM generate_series(0, $1 - 1) i`,
-			`INSERT INTO upstreams (id, org_id, registry_id, position, source_registry_id, created_at)
-				SELECT gen_random_uuid(), r.org_id, r.id, 0, f.id, now() FROM registries r JOIN registries f ON f.name = 'npm-firewall'
-				WHERE r.name LIKE 'holder-%' AND $1 > 0`,
-			`INSERT INTO holdings (id, org_id, registry_id, package_id, version, version_id, path, arrived, held_at)
-				SELECT gen_random_uuid(), r.org_id, r.id, h.package_id, h.version, h.version_id, h.path, h.arrived, now()
-				FROM registries r JOIN holdings h ON h.registry_id = (SELECT id FROM registries WHERE name = 'team-a')
-				JOIN package_names n ON n.id = h.package_id AND n.name = '` + spread + `'
-				WHERE r.name LIKE 'holder-%' AND $1 > 0`,
-		} {
-			if _, err := tx.Exec(ctx, statement, s.many()); err != nil {
-				return err
-			}
+	owner := s.owner(t)
+	for _, step := range []struct{ table, statement string }{
+		{"registries", `INSERT INTO registries (id, org_id, ecosystem, kind, name, created_at)
+			SELECT gen_random_uuid(), current_setting('app.org')::uuid, 'NPM', 'PACKAGE', 'holder-' || lpad(i::text, 5, '0'), now()
+			FROM generate_series(0, $1 - 1) i`},
+		{"upstreams", `INSERT INTO upstreams (id, org_id, registry_id, position, source_registry_id, created_at)
+			SELECT gen_random_uuid(), r.org_id, r.id, 0, f.id, now() FROM registries r JOIN registries f ON f.name = 'npm-firewall'
+			WHERE r.name LIKE 'holder-%' AND $1 > 0`},
+		{"holdings", `INSERT INTO holdings (id, org_id, registry_id, package_id, version, version_id, path, arrived, held_at)
+			SELECT gen_random_uuid(), r.org_id, r.id, h.package_id, h.version, h.version_id, h.path, h.arrived, now()
+			FROM registries r JOIN holdings h ON h.registry_id = (SELECT id FROM registries WHERE name = 'team-a')
+			JOIN package_names n ON n.id = h.package_id AND n.name = '` + spread + `'
+			WHERE r.name LIKE 'holder-%' AND $1 > 0`},
+	} {
+		if _, err := s.sql(t).Exec(ctx, step.statement, s.many()); err != nil {
+			t.Fatal(err)
 		}
-		return nil
-	})
+		// What autovacuum does within a minute. Until then the checks of foreign
+		// keys read whole tables, which were tiny a moment ago.
+		if _, err := owner.Exec(ctx, `ANALYZE `+step.table); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// owner connects in the role that owns the tables.
+func (s *stage) owner(t *testing.T) *pgx.Conn {
+	t.Helper()
+	secret, err := os.ReadFile(filepath.Join(s.data, "secrets", postgres.DefaultNames().Owner+".password"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	u, err := url.Parse(s.state.DatabaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword(postgres.DefaultNames().Owner, strings.TrimSpace(string(secret)))
+	c, err := pgx.Connect(context.Background(), u.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close(context.Background()) })
+	return c
 }

@@ -23,9 +23,9 @@ type testCase struct {
 // quarantine, import, crash.
 func phases() []phase {
 	return []phase{
-		{begin: (*stage).open, cases: join(startCases(), installCases(), refusalCases(), demoCases(), restartCases())},
-		{begin: (*stage).serveWithoutWorker, cases: quarantineCases(), end: (*stage).endNodes},
-		{begin: (*stage).dev, cases: join(importCases(), cascadeCases(), endCases())},
+		{begin: (*stage).open, cases: join(startCases(), installCases(), refusalCases(), demoCases(), restartCases()), end: (*stage).endNodes},
+		{begin: (*stage).serveWithoutWorker, cases: join(organizationCases(), quarantineCases()), end: (*stage).endNodes},
+		{begin: (*stage).dev, cases: join(importCases(), cascadeCases(), endCases()), end: (*stage).endNodes},
 	}
 }
 
@@ -35,21 +35,24 @@ func TestMainPath(t *testing.T) {
 		t.Skip("builds the program and runs package clients for a minute")
 	}
 	s := newStage(t)
-	report := &report{}
-	defer report.print(os.Stdout)
-	for _, p := range phases() {
+	all := phases()
+	report := newReport(os.Stdout, all)
+	defer report.end()
+	for _, p := range all {
 		if !t.Run("begin", func(t *testing.T) { p.begin(s, t) }) {
 			t.Fatal("the next cases cannot run")
 		}
 		for _, c := range p.cases {
 			s.notes = nil
 			started := time.Now()
-			var skipped bool
+			var ran, skipped bool // not with -run and another name
 			ok := t.Run(c.name, func(t *testing.T) {
-				defer func() { skipped = t.Skipped() }()
+				defer func() { ran, skipped = true, t.Skipped() }()
 				c.run(t, s)
 			})
-			report.add(c.name, ok, skipped, time.Since(started), s.notes)
+			if ran {
+				report.add(c.name, ok, skipped, time.Since(started), s.notes)
+			}
 			s.explain(t, !ok)
 		}
 		if p.end != nil && !t.Run("end", func(t *testing.T) { p.end(s, t) }) {

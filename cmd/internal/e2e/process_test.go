@@ -143,9 +143,9 @@ func (p *process) kill(t *testing.T) {
 }
 
 // command runs the program to its end and returns what it printed.
-func (s *stage) command(t *testing.T, args ...string) string {
+func (s *stage) command(t *testing.T, env []string, args ...string) string {
 	t.Helper()
-	p := s.start(t, "", nil, args...)
+	p := s.start(t, "", env, args...)
 	<-p.exited
 	<-p.said
 	if p.err != nil {

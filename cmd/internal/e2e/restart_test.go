@@ -35,7 +35,6 @@ func restartCases() []testCase {
 		s.source.off()
 		defer s.source.on(t)
 		s.serves(t, "team-a", "repeat-string", "1.6.0")
-		s.node.interrupt(t)
 	}}}
 }
 

@@ -272,7 +272,8 @@ CREATE UNIQUE INDEX holds_open ON holds
     (org_id, ecosystem, name, registry_id, (coalesce(version, '')), (coalesce(version_range, '')), cause,
      (coalesce(root_id, '00000000-0000-0000-0000-000000000000'))) WHERE released_at IS NULL;
 CREATE INDEX holds_root ON holds (org_id, root_id) WHERE root_id IS NOT NULL;
-CREATE INDEX holds_registry ON holds (org_id, registry_id, id);
+CREATE INDEX holds_registry ON holds (org_id, registry_id, opened_at, id);
+CREATE INDEX holds_opened ON holds (org_id, opened_at, id);
 
 -- "Deleted for security: do not let it in again" (D1).
 CREATE TABLE tombstones (
@@ -411,6 +412,7 @@ CREATE TABLE decisions (
 ) PARTITION BY RANGE (at);
 CREATE TABLE decisions_default PARTITION OF decisions DEFAULT;
 CREATE INDEX decisions_package ON decisions (org_id, ecosystem, name, at);
+CREATE INDEX decisions_at ON decisions (org_id, at, id);
 
 -- Allowed deliveries, counted per token, version and hour.
 CREATE TABLE deliveries (
@@ -446,7 +448,8 @@ CREATE TABLE audit_events (
     after       jsonb,
     UNIQUE (org_id, id)
 );
-CREATE INDEX audit_events_registry ON audit_events (org_id, registry_id, id);
+CREATE INDEX audit_events_registry ON audit_events (org_id, registry_id, at, id);
+CREATE INDEX audit_events_at ON audit_events (org_id, at, id);
 
 -- The wall. current_setting without its second argument raises an error when no
 -- organization is bound, so that nothing can mistake "none" for "nothing there".
