@@ -18,8 +18,6 @@ import (
 	"sluice.dev/sluice/tenants/policy"
 )
 
-var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-
 // bench is two organizations, each with two registries and a remote.
 type bench struct {
 	*testing.T
