@@ -104,6 +104,11 @@ type Tx struct {
 	changes []Change
 }
 
+// Ours is the transaction's organization in SQL. Row-level security adds it to
+// every statement; a raw statement that does not begin at a row known to be ours
+// names it too, so that it stays inside even where that wall is down (T2).
+const Ours = `current_setting('app.org')::uuid`
+
 // Enqueue inserts a job that exists only if the transaction commits. After an
 // error the transaction must be rolled back (River opens no savepoint).
 func (t *Tx) Enqueue(ctx context.Context, args river.JobArgs, opts *river.InsertOpts) error {

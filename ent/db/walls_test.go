@@ -45,30 +45,14 @@ func hasColumn(t *schema.Table, name string) bool {
 	return false
 }
 
-// orgTables returns every table with an organization, known to Ent or not;
-// partitions belong to their table.
 func (w *walls) orgTables(t testing.TB) []string {
 	t.Helper()
-	rows, err := w.super.Query(context.Background(), `SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-		JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'org_id' AND NOT a.attisdropped
-		WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY 1`)
-	ok(t, err)
-	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	ok(t, err)
-	if len(names) < 20 {
-		t.Fatalf("only %d tables with an organization were found", len(names))
-	}
-	return names
+	return dbtest.OrgTables(t, w.db)
 }
 
-// withoutRowSecurity takes the database's wall down, so that the others stand
-// alone.
 func (w *walls) withoutRowSecurity(t testing.TB) {
 	t.Helper()
-	for _, tab := range append(w.orgTables(t), "organizations") {
-		_, err := w.super.Exec(context.Background(), `ALTER TABLE `+tab+` DISABLE ROW LEVEL SECURITY`)
-		ok(t, err)
-	}
+	dbtest.WithoutRowSecurity(t, w.db)
 }
 
 // forged points every reference of our rows at theirs, which only somebody past
@@ -119,34 +103,10 @@ func TestT2_Entities(t *testing.T) {
 	}
 }
 
-// untouched runs fn and compares what the other organization has before and
-// after.
+// untouched runs fn, which must leave the other organization as it is.
 func (w *walls) untouched(t testing.TB, fn func()) {
 	t.Helper()
-	before := w.print(t)
-	fn()
-	after := w.print(t)
-	for tab, was := range before {
-		if after[tab] != was {
-			t.Errorf("the rows of the other organization in %s changed", tab)
-		}
-	}
-}
-
-// print hashes every table's rows of the other organization.
-func (w *walls) print(t testing.TB) map[string]string {
-	t.Helper()
-	out := map[string]string{}
-	for _, tab := range w.orgTables(t) {
-		var sum string
-		ok(t, w.super.QueryRow(context.Background(), `SELECT md5(coalesce(string_agg(x::text, '|' ORDER BY x::text), '')) FROM `+tab+` x WHERE org_id = $1`,
-			w.them.org).Scan(&sum))
-		out[tab] = sum
-	}
-	var self string
-	ok(t, w.super.QueryRow(context.Background(), `SELECT o::text FROM organizations o WHERE id = $1`, w.them.org).Scan(&self))
-	out["organizations"] = self
-	return out
+	dbtest.Untouched(t, w.db, w.them.org, fn)
 }
 
 func tryEntity(t *testing.T, ctx context.Context, e entity, us uuid.UUID, theirID any) {

@@ -31,7 +31,7 @@ func (l *Decisions) ByID(ctx context.Context, id string) (Decided, error) {
 	d := Decided{ID: id}
 	err := l.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		var snapshot *time.Time
-		err := tx.QueryRow(ctx, `SELECT at, ecosystem, name, version, effect, decision, snapshot_at, count FROM decisions WHERE id = $1`, id).
+		err := tx.QueryRow(ctx, `SELECT at, ecosystem, name, version, effect, decision, snapshot_at, count FROM decisions WHERE org_id = `+db.Ours+` AND id = $1`, id).
 			Scan(&d.At, &d.Version.Ecosystem, &d.Version.Name, &d.Version.Version, &d.Effect, &d.Body, &snapshot, &d.Count)
 		if snapshot != nil {
 			d.Snapshot = *snapshot

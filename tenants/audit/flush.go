@@ -156,7 +156,7 @@ func (w *waiting) batch(org uuid.UUID) *pgx.Batch {
 		b.Queue(insertDecision, decisionArgs(org, x.row, x.Answer, x.body)...)
 	}
 	for _, r := range slices.SortedFunc(maps.Keys(w.again), func(a, b row) int { return strings.Compare(a.id, b.id) }) {
-		b.Queue(`UPDATE decisions SET count = count + $3, last_at = greatest(last_at, $4) WHERE id = $1 AND at = $2`, r.id, r.at, w.again[r].count, w.again[r].last)
+		b.Queue(`UPDATE decisions SET count = count + $3, last_at = greatest(last_at, $4) WHERE org_id = `+db.Ours+` AND id = $1 AND at = $2`, r.id, r.at, w.again[r].count, w.again[r].last)
 	}
 	for _, d := range slices.SortedFunc(maps.Keys(w.allowed), delivery.compare) {
 		b.Queue(upsertDelivery, d.args(org, w.allowed[d])...)

@@ -27,7 +27,7 @@ func refuseBuried(ctx context.Context, tx *db.Tx, a Arrival) error {
 			SELECT x, x FROM unnest($1::uuid[]) x
 			UNION SELECT up.holder, u.source_registry_id FROM up JOIN upstreams u ON u.registry_id = up.above WHERE u.source_registry_id IS NOT NULL)
 		SELECT r.name, t.reason FROM tombstones t JOIN registries r ON r.id = t.registry_id
-		WHERE t.ecosystem = $2 AND t.name = $3 AND t.version = $4 AND t.lifted_at IS NULL AND ($5 OR t.digest = $6)
+		WHERE t.org_id = `+db.Ours+` AND t.ecosystem = $2 AND t.name = $3 AND t.version = $4 AND t.lifted_at IS NULL AND ($5 OR t.digest = $6)
 		AND EXISTS (SELECT 1 FROM up WHERE up.above = t.registry_id AND (r.kind = 'FIREWALL' OR up.holder = up.above))
 		ORDER BY t.created_at LIMIT 1`, ids, a.Version.Ecosystem, a.Version.Name, a.Version.Version, a.Origin == coord.External, a.Files[0].Blob.SHA256).
 		Scan(&name, &reason)

@@ -164,7 +164,7 @@ func ensurePackage(ctx context.Context, tx *db.Tx, org uuid.UUID, now time.Time,
 // PackageID returns the id of a package, or the nil UUID when the organization
 // has never met it.
 func PackageID(ctx context.Context, tx *db.Tx, pkg coord.Package) (id uuid.UUID, err error) {
-	err = tx.QueryRow(ctx, `SELECT id FROM package_names WHERE ecosystem = $1 AND name = $2`, pkg.Ecosystem, pkg.Name).Scan(&id)
+	err = tx.QueryRow(ctx, `SELECT id FROM package_names WHERE org_id = `+db.Ours+` AND ecosystem = $1 AND name = $2`, pkg.Ecosystem, pkg.Name).Scan(&id)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return uuid.Nil, nil
 	}

@@ -32,7 +32,7 @@ func DocumentOf(ctx context.Context, tx *db.Tx, remote uuid.UUID, name string) (
 	d := Document{Remote: remote, Name: name}
 	var seen []byte
 	err := tx.QueryRow(ctx, `SELECT sha256, etag, last_modified, fetched_at, checked_at, first_seen FROM remote_documents
-		WHERE remote_id = $1 AND name = $2`, remote, name).Scan(&d.SHA256, &d.ETag, &d.LastModified, &d.Fetched, &d.Checked, &seen)
+		WHERE org_id = `+db.Ours+` AND remote_id = $1 AND name = $2`, remote, name).Scan(&d.SHA256, &d.ETag, &d.LastModified, &d.Fetched, &d.Checked, &seen)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
@@ -75,12 +75,12 @@ func PutDocument(ctx context.Context, tx *db.Tx, d Document, b Blob) error {
 
 // TouchDocument records that the remote said the document is current.
 func TouchDocument(ctx context.Context, tx *db.Tx, remote uuid.UUID, name string, at time.Time) error {
-	_, err := tx.Exec(ctx, `UPDATE remote_documents SET checked_at = greatest(checked_at, $3) WHERE remote_id = $1 AND name = $2`, remote, name, at)
+	_, err := tx.Exec(ctx, `UPDATE remote_documents SET checked_at = greatest(checked_at, $3) WHERE org_id = `+db.Ours+` AND remote_id = $1 AND name = $2`, remote, name, at)
 	return err
 }
 
 // ForgetDocument evicts a document after the remote said that the name is gone.
 func ForgetDocument(ctx context.Context, tx *db.Tx, remote uuid.UUID, name string) error {
-	_, err := tx.Exec(ctx, `DELETE FROM remote_documents WHERE remote_id = $1 AND name = $2`, remote, name)
+	_, err := tx.Exec(ctx, `DELETE FROM remote_documents WHERE org_id = `+db.Ours+` AND remote_id = $1 AND name = $2`, remote, name)
 	return err
 }

@@ -132,7 +132,7 @@ func fillReleases(ctx context.Context, tx *db.Tx, releases map[uuid.UUID]*Releas
 // registry.
 func Tags(ctx context.Context, tx *db.Tx, pkg coord.Package, registries []uuid.UUID) (map[uuid.UUID]map[string]string, error) {
 	rows, err := tx.Query(ctx, `SELECT t.registry_id, t.tag, t.version FROM dist_tags t JOIN package_names p ON p.id = t.package_id
-		WHERE p.ecosystem = $1 AND p.name = $2 AND t.registry_id = ANY ($3)`, pkg.Ecosystem, pkg.Name, registries)
+		WHERE p.org_id = `+db.Ours+` AND p.ecosystem = $1 AND p.name = $2 AND t.registry_id = ANY ($3)`, pkg.Ecosystem, pkg.Name, registries)
 	if err != nil {
 		return nil, fmt.Errorf("catalog: tags: %w", err)
 	}
@@ -156,7 +156,7 @@ func Tags(ctx context.Context, tx *db.Tx, pkg coord.Package, registries []uuid.U
 // organization holds.
 func HeldVersions(ctx context.Context, tx *db.Tx, pkg coord.Package) ([]string, error) {
 	rows, err := tx.Query(ctx, `SELECT DISTINCT h.version FROM holdings h JOIN package_names p ON p.id = h.package_id
-		WHERE p.ecosystem = $1 AND p.name = $2`, pkg.Ecosystem, pkg.Name)
+		WHERE p.org_id = `+db.Ours+` AND p.ecosystem = $1 AND p.name = $2`, pkg.Ecosystem, pkg.Name)
 	if err != nil {
 		return nil, fmt.Errorf("catalog: held versions: %w", err)
 	}

@@ -20,7 +20,7 @@ func SetTag(ctx context.Context, tx *db.Tx, now time.Time, registry uuid.UUID, v
 		return err
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO dist_tags (id, org_id, registry_id, package_id, tag, version, updated_at)
-		SELECT $1, $2, $3, id, $4, $5, $6 FROM package_names WHERE ecosystem = $7 AND name = $8
+		SELECT $1, $2, $3, id, $4, $5, $6 FROM package_names WHERE org_id = $2 AND ecosystem = $7 AND name = $8
 		ON CONFLICT (org_id, registry_id, package_id, tag) DO UPDATE SET version = excluded.version, updated_at = excluded.updated_at`,
 		uuid.Must(uuid.NewV7()), org, registry, tag, v.Version, now, v.Ecosystem, v.Name)
 	if err != nil {

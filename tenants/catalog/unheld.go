@@ -19,10 +19,10 @@ const unheld = `NOT EXISTS (SELECT 1 FROM holdings h WHERE h.org_id = v.org_id A
 // given time, from which on that cannot be undone, and returns how many
 // holdings there were.
 func DropDeleted(ctx context.Context, tx *db.Tx, before time.Time) (int64, error) {
-	if _, err := tx.Exec(ctx, `DELETE FROM dist_tags t USING registries r WHERE r.id = t.registry_id AND r.deleted_at < $1`, before); err != nil {
+	if _, err := tx.Exec(ctx, `DELETE FROM dist_tags t USING registries r WHERE r.org_id = `+db.Ours+` AND r.id = t.registry_id AND r.deleted_at < $1`, before); err != nil {
 		return 0, fmt.Errorf("catalog: tags of deleted registries: %w", err)
 	}
-	tag, err := tx.Exec(ctx, `DELETE FROM holdings h USING registries r WHERE r.id = h.registry_id AND r.deleted_at < $1`, before)
+	tag, err := tx.Exec(ctx, `DELETE FROM holdings h USING registries r WHERE r.org_id = `+db.Ours+` AND r.id = h.registry_id AND r.deleted_at < $1`, before)
 	if err != nil {
 		return 0, fmt.Errorf("catalog: holdings of deleted registries: %w", err)
 	}
@@ -34,7 +34,7 @@ func DropDeleted(ctx context.Context, tx *db.Tx, before time.Time) (int64, error
 // registry.
 func Unheld(ctx context.Context, tx *db.Tx, before time.Time, behind coord.Package, atMost int) ([]coord.Package, error) {
 	rows, err := tx.Query(ctx, `SELECT n.ecosystem, n.name FROM package_names n
-		WHERE (n.ecosystem, n.name) > ($2, $3) AND EXISTS (SELECT 1 FROM package_versions v WHERE v.org_id = n.org_id AND v.package_id = n.id AND v.created_at < $1 AND `+unheld+`)
+		WHERE n.org_id = `+db.Ours+` AND (n.ecosystem, n.name) > ($2, $3) AND EXISTS (SELECT 1 FROM package_versions v WHERE v.org_id = n.org_id AND v.package_id = n.id AND v.created_at < $1 AND `+unheld+`)
 		ORDER BY n.ecosystem, n.name LIMIT $4`, before, behind.Ecosystem, behind.Name, atMost)
 	if err != nil {
 		return nil, fmt.Errorf("catalog: unheld versions: %w", err)
@@ -52,7 +52,7 @@ func ForgetUnheld(ctx context.Context, tx *db.Tx, pkg coord.Package, before, now
 	}
 	var digests []string
 	err = tx.QueryRow(ctx, `WITH gone AS (
-			DELETE FROM package_versions v USING package_names n WHERE n.id = v.package_id AND n.ecosystem = $1 AND n.name = $2
+			DELETE FROM package_versions v USING package_names n WHERE n.org_id = `+db.Ours+` AND n.id = v.package_id AND n.ecosystem = $1 AND n.name = $2
 			AND v.created_at < $3 AND `+unheld+` RETURNING v.id)
 		SELECT (SELECT count(*) FROM gone), coalesce(array_agg(DISTINCT f.sha256), '{}') FROM version_files f WHERE f.version_id IN (SELECT id FROM gone)`,
 		pkg.Ecosystem, pkg.Name, before).Scan(&n, &digests)
@@ -68,7 +68,7 @@ func ForgetUnheld(ctx context.Context, tx *db.Tx, pkg coord.Package, before, now
 // CountUnheld returns how many versions of a package ForgetUnheld would remove.
 func CountUnheld(ctx context.Context, tx *db.Tx, pkg coord.Package, before time.Time) (n int, err error) {
 	err = tx.QueryRow(ctx, `SELECT count(*) FROM package_versions v JOIN package_names n ON n.id = v.package_id
-		WHERE n.ecosystem = $1 AND n.name = $2 AND v.created_at < $3 AND `+unheld, pkg.Ecosystem, pkg.Name, before).Scan(&n)
+		WHERE n.org_id = `+db.Ours+` AND n.ecosystem = $1 AND n.name = $2 AND v.created_at < $3 AND `+unheld, pkg.Ecosystem, pkg.Name, before).Scan(&n)
 	return n, err
 }
 

@@ -12,6 +12,7 @@ import (
 	"sluice.dev/sluice/ent/db/dbtest"
 	"sluice.dev/sluice/tenants/catalog"
 	"sluice.dev/sluice/tenants/coord"
+	"sluice.dev/sluice/tenants/scope"
 )
 
 func (b *bench) drop(registry uuid.UUID, version string) {
@@ -196,5 +197,46 @@ func TestD3_CollectingWaitsForArrivals(t *testing.T) {
 	}
 	if got := b.held(b.ours, b.fw, b.team); len(got) != 2 || len(got[b.fw]["1.3.0"].Release.Files) != 2 {
 		t.Errorf("held: %+v", got)
+	}
+}
+
+// TestT2_CollectingWithoutRowSecurity: with the wall of the database down, a
+// collection still removes nothing of another organization's.
+func TestT2_CollectingWithoutRowSecurity(t *testing.T) {
+	b := newBench(t)
+	b.in(b.theirs, func(ctx context.Context, tx *db.Tx) error {
+		a := b.arrival("1.3.0", "their bytes")
+		a.Remote, a.Holders = b.foreignRemote, nil
+		if _, err := catalog.Record(ctx, tx, noon, a); err != nil {
+			return err
+		}
+		a.Version, a.Holders = leftPad("1.2.0"), []catalog.Holder{{Registry: b.foreign}}
+		if _, err := catalog.Record(ctx, tx, noon, a); err != nil {
+			return err
+		}
+		return tx.Ent.Registry.UpdateOneID(b.foreign).SetDeletedAt(noon).Exec(ctx)
+	})
+	foreign, err := scope.Org(b.theirs)
+	b.ok(err)
+	dbtest.WithoutRowSecurity(t, b.db)
+	later := noon.Add(30 * 24 * time.Hour)
+	dbtest.Untouched(t, b.db, foreign, func() {
+		b.in(b.ours, func(ctx context.Context, tx *db.Tx) error {
+			got, err := catalog.Unheld(ctx, tx, later, coord.Package{}, 10)
+			if len(got) != 0 {
+				t.Errorf("packages to collect: %v", got)
+			}
+			if n, err := catalog.DropDeleted(ctx, tx, later); n != 0 || err != nil {
+				t.Errorf("%d holdings were let go of, %v", n, err)
+			}
+			return err
+		})
+		if n := b.forget(b.ours, later); n != 0 {
+			t.Errorf("%d versions went", n)
+		}
+		b.record(b.arrival("1.3.0", "our bytes")) // of a package that only they had met
+	})
+	if got := b.held(b.ours, b.fw, b.foreign); len(got) != 1 {
+		t.Errorf("held: %v", got)
 	}
 }

@@ -146,7 +146,7 @@ func (s *Service) record(ctx context.Context, tx *db.Tx, pkg coord.Package, matc
 				return false, err
 			}
 			tag, err := tx.Exec(ctx, `INSERT INTO findings (id, org_id, ecosystem, name, version, kind, reference, severity, details, opened_at)
-				VALUES ($1, current_setting('app.org')::uuid, $2,$3,$4,$5,$6,$7,$8,$9)
+				VALUES ($1, `+db.Ours+`, $2,$3,$4,$5,$6,$7,$8,$9)
 				ON CONFLICT (org_id, ecosystem, name, version, kind, reference, (coalesce(registry_id, '00000000-0000-0000-0000-000000000000'))) WHERE closed_at IS NULL
 				DO UPDATE SET severity = excluded.severity, details = excluded.details
 				WHERE (findings.severity, findings.details) IS DISTINCT FROM (excluded.severity, excluded.details)`,
@@ -157,7 +157,7 @@ func (s *Service) record(ctx context.Context, tx *db.Tx, pkg coord.Package, matc
 			changed = changed || tag.RowsAffected() > 0
 		}
 	}
-	tag, err := tx.Exec(ctx, `UPDATE findings SET closed_at = $4 WHERE ecosystem = $1 AND name = $2 AND closed_at IS NULL
+	tag, err := tx.Exec(ctx, `UPDATE findings SET closed_at = $4 WHERE org_id = `+db.Ours+` AND ecosystem = $1 AND name = $2 AND closed_at IS NULL
 		AND kind IN ('VULNERABILITY', 'MALWARE') AND NOT (version || ' ' || kind || ' ' || reference) = ANY ($3)`, pkg.Ecosystem, pkg.Name, keep, s.Now())
 	if err != nil {
 		return false, fmt.Errorf("close findings: %w", err)

@@ -2,6 +2,7 @@ package finding_test
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"sluice.dev/sluice/ent/db"
+	"sluice.dev/sluice/ent/db/dbtest"
 	"sluice.dev/sluice/ent/hold"
 	"sluice.dev/sluice/ent/policyrule"
 	"sluice.dev/sluice/tenants/coord"
@@ -325,4 +327,33 @@ func org(t testing.TB, ctx context.Context) uuid.UUID {
 		t.Fatal(err)
 	}
 	return id
+}
+
+// TestT2_WithoutRowSecurity: with the wall of the database down, what one
+// organization finds, holds and lifts is still its own.
+func TestT2_WithoutRowSecurity(t *testing.T) {
+	b := newBench(t)
+	b.feed(record{id: "MAL-2026-1", fixed: "9.0.0"}, record{id: "GHSA-1", fixed: "1.4.0", severity: "HIGH"})
+	b.reassess()
+	b.ok(b.svc.Reassess(b.theirs, coord.NPM, []string{"left-pad"}))
+	dbtest.WithoutRowSecurity(t, b.db)
+	dbtest.Untouched(t, b.db, org(t, b.theirs), func() {
+		_, err := b.svc.Quarantine.Release(b.ours, b.holds(b.ours)[0].ID, "fine")
+		b.ok(err)
+		b.feed(record{id: "MAL-2026-2", fixed: "9.0.0"}, record{id: "GHSA-1", fixed: "1.4.0", severity: "HIGH", withdrawn: true})
+		b.pass(30 * 24 * time.Hour)
+		b.reassess()
+	})
+	b.want("ours", b.open(b.ours), "1.3.0 MAL-2026-2")
+	b.in(b.ours, func(ctx context.Context, tx *db.Tx) error {
+		opened, err := finding.OpenedIn(ctx, tx, leftPad("").Package)
+		if len(opened) != 2 {
+			t.Errorf("open findings: %v", opened)
+		}
+		due, err2 := finding.Due(ctx, tx)
+		if len(due) != 0 {
+			t.Errorf("due: %v; our vulnerability was withdrawn, theirs is open", due)
+		}
+		return errors.Join(err, err2)
+	})
 }

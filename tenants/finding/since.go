@@ -23,7 +23,7 @@ func Opened(ctx context.Context, d *db.DB, pkg coord.Package) (out map[string]ti
 // OpenedIn is Opened in a transaction.
 func OpenedIn(ctx context.Context, tx *db.Tx, pkg coord.Package) (map[string]time.Time, error) {
 	rows, err := tx.Query(ctx, `SELECT version, reference, opened_at FROM findings
-		WHERE ecosystem = $1 AND name = $2 AND closed_at IS NULL AND kind IN ('VULNERABILITY', 'MALWARE')`, pkg.Ecosystem, pkg.Name)
+		WHERE org_id = `+db.Ours+` AND ecosystem = $1 AND name = $2 AND closed_at IS NULL AND kind IN ('VULNERABILITY', 'MALWARE')`, pkg.Ecosystem, pkg.Name)
 	if err != nil {
 		return nil, fmt.Errorf("read findings: %w", err)
 	}
@@ -59,7 +59,7 @@ func Since(matches []policy.Match, version string, opened map[string]time.Time) 
 // are among them, since they are acknowledged in one registry only.
 func Due(ctx context.Context, tx *db.Tx) (map[coord.Ecosystem][]string, error) {
 	rows, err := tx.Query(ctx, `SELECT DISTINCT ecosystem, name FROM findings
-		WHERE closed_at IS NULL AND kind = 'VULNERABILITY' ORDER BY 1, 2`)
+		WHERE org_id = `+db.Ours+` AND closed_at IS NULL AND kind = 'VULNERABILITY' ORDER BY 1, 2`)
 	if err != nil {
 		return nil, fmt.Errorf("read findings: %w", err)
 	}

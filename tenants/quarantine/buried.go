@@ -16,7 +16,7 @@ import (
 // promote).
 func BuriedDigest(ctx context.Context, tx *db.Tx, registries []uuid.UUID, sha256 string) (what string, err error) {
 	err = tx.QueryRow(ctx, `SELECT name || '@' || version FROM tombstones
-		WHERE digest = $1 AND registry_id = ANY ($2) AND lifted_at IS NULL ORDER BY id LIMIT 1`, sha256, registries).Scan(&what)
+		WHERE org_id = `+db.Ours+` AND digest = $1 AND registry_id = ANY ($2) AND lifted_at IS NULL ORDER BY id LIMIT 1`, sha256, registries).Scan(&what)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return "", nil
 	}

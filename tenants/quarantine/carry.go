@@ -40,14 +40,14 @@ func (s *Service) carry(ctx context.Context, tx *db.Tx, c *ent.Cascade, p page) 
 // audited wraps a statement that returns (hold id, registry, package@version)
 // as "acted" so that each row leaves an audit event, in the same statement.
 const audited = `INSERT INTO audit_events (id, org_id, at, actor_kind, actor_name, action, object_type, object_id, registry_id, reason)
-	SELECT gen_random_uuid(), current_setting('app.org')::uuid, `
+	SELECT gen_random_uuid(), ` + db.Ours + `, `
 
 // inheritPage writes the inherited holds of one page.
 func (s *Service) inheritPage(ctx context.Context, tx *db.Tx, c *ent.Cascade, p page) error {
 	_, err := tx.Exec(ctx, `WITH acted AS (
 		INSERT INTO holds (id, org_id, registry_id, ecosystem, name, version, cause, root_id, reason, opened_by, opened_at)
 		SELECT gen_random_uuid(), h.org_id, h.registry_id, r.ecosystem, r.name, h.version, 'INHERITED', r.id, r.reason, 'cascade', $6
-		FROM holds r JOIN package_names n ON n.ecosystem = r.ecosystem AND n.name = r.name
+		FROM holds r JOIN package_names n ON n.org_id = r.org_id AND n.ecosystem = r.ecosystem AND n.name = r.name
 		JOIN holdings h ON h.package_id = n.id AND h.registry_id = ANY ($2) AND h.version = ANY ($3)
 		JOIN package_versions v ON v.id = h.version_id
 		WHERE r.id = $1 AND (v.origin = 'EXTERNAL' OR v.digest = ANY ($4))
@@ -67,7 +67,7 @@ func (s *Service) findPatches(ctx context.Context, tx *db.Tx, c *ent.Cascade, p 
 	_, err := tx.Exec(ctx, below+` INSERT INTO findings (id, org_id, registry_id, ecosystem, name, version, kind, reference, severity, details, opened_at)
 		SELECT gen_random_uuid(), h.org_id, h.registry_id, r.ecosystem, r.name, h.version, 'CONTENT_MISMATCH', r.id::text, 'MEDIUM',
 			jsonb_build_object('hold', r.id, 'digest', v.digest), $5
-		FROM holds r JOIN package_names n ON n.ecosystem = r.ecosystem AND n.name = r.name
+		FROM holds r JOIN package_names n ON n.org_id = r.org_id AND n.ecosystem = r.ecosystem AND n.name = r.name
 		JOIN holdings h ON h.package_id = n.id AND h.registry_id IN (SELECT id FROM below) AND h.version = ANY ($3)
 		JOIN package_versions v ON v.id = h.version_id
 		WHERE r.id = $2 AND v.origin = 'INTERNAL' AND NOT v.digest = ANY ($4)
@@ -81,7 +81,7 @@ func (s *Service) findPatches(ctx context.Context, tx *db.Tx, c *ent.Cascade, p 
 // closePatches closes the findings that the hold caused: with its release
 // nothing is wrong with what the patches patch.
 func (s *Service) closePatches(ctx context.Context, tx *db.Tx, root uuid.UUID) error {
-	_, err := tx.Exec(ctx, `UPDATE findings SET closed_at = $2 WHERE kind = 'CONTENT_MISMATCH' AND reference = $1 AND closed_at IS NULL`, root.String(), s.Now())
+	_, err := tx.Exec(ctx, `UPDATE findings SET closed_at = $2 WHERE org_id = `+db.Ours+` AND kind = 'CONTENT_MISMATCH' AND reference = $1 AND closed_at IS NULL`, root.String(), s.Now())
 	if err != nil {
 		return fmt.Errorf("close findings on patches: %w", err)
 	}
@@ -108,7 +108,7 @@ func (s *Service) releasePage(ctx context.Context, tx *db.Tx, root uuid.UUID, re
 func (s *Service) deletePage(ctx context.Context, tx *db.Tx, c *ent.Cascade, p page) error {
 	_, err := tx.Exec(ctx, `WITH acted AS (
 		DELETE FROM holdings h USING package_versions v, package_names n
-		WHERE v.id = h.version_id AND n.id = h.package_id AND n.ecosystem = $1 AND n.name = $2
+		WHERE v.id = h.version_id AND n.id = h.package_id AND n.org_id = `+db.Ours+` AND n.ecosystem = $1 AND n.name = $2
 		AND h.registry_id = ANY ($3) AND h.version = ANY ($4) AND (v.origin = 'EXTERNAL' OR v.digest = ANY ($5))
 		RETURNING h.registry_id, h.version)
 		`+audited+`$6, 'SYSTEM', 'cascade', 'version:delete', 'version', $2 || '@' || version, registry_id, 'deleted in the firewall above' FROM acted`,

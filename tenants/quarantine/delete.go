@@ -96,7 +96,7 @@ func (s *Service) quarantined(ctx context.Context, tx *db.Tx, state *State, r *e
 // registry did not hold the version.
 func drop(ctx context.Context, tx *db.Tx, registry uuid.UUID, pkg coord.Package, version string) (digest string, err error) {
 	err = tx.QueryRow(ctx, `DELETE FROM holdings h USING package_names n, package_versions v
-		WHERE n.id = h.package_id AND v.id = h.version_id AND h.registry_id = $1 AND n.ecosystem = $2 AND n.name = $3 AND h.version = $4
+		WHERE n.id = h.package_id AND v.id = h.version_id AND n.org_id = `+db.Ours+` AND h.registry_id = $1 AND n.ecosystem = $2 AND n.name = $3 AND h.version = $4
 		RETURNING v.digest`, registry, pkg.Ecosystem, pkg.Name, version).Scan(&digest)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return "", nil

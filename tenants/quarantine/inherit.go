@@ -34,10 +34,10 @@ func (s *Service) Inherit(ctx context.Context, tx *db.Tx, pkg coord.Package, reg
 func publishedBelow(ctx context.Context, tx *db.Tx, pkg coord.Package, registries []uuid.UUID) ([]uuid.UUID, error) {
 	rows, err := tx.Query(ctx, `WITH RECURSIVE below (id) AS (
 			SELECT u.registry_id FROM upstreams u WHERE u.source_registry_id IN (
-				SELECT r.registry_id FROM holds r WHERE r.ecosystem = $1 AND r.name = $2 AND r.registry_id = ANY ($3) AND r.released_at IS NULL AND r.cause <> 'INHERITED')
+				SELECT r.registry_id FROM holds r WHERE r.org_id = `+db.Ours+` AND r.ecosystem = $1 AND r.name = $2 AND r.registry_id = ANY ($3) AND r.released_at IS NULL AND r.cause <> 'INHERITED')
 			UNION SELECT u.registry_id FROM upstreams u JOIN below b ON u.source_registry_id = b.id)
 		SELECT DISTINCT h.registry_id FROM below b JOIN holdings h ON h.registry_id = b.id
-		JOIN package_names n ON n.id = h.package_id AND n.ecosystem = $1 AND n.name = $2
+		JOIN package_names n ON n.id = h.package_id AND n.org_id = `+db.Ours+` AND n.ecosystem = $1 AND n.name = $2
 		JOIN package_versions v ON v.id = h.version_id AND v.origin = 'INTERNAL'`, pkg.Ecosystem, pkg.Name, registries)
 	if err != nil {
 		return nil, fmt.Errorf("find published copies: %w", err)
@@ -117,10 +117,10 @@ func (s *Service) covering(ctx context.Context, tx *db.Tx, pkg *coord.Package, r
 			UNION SELECT up.registry_id, u.source_registry_id FROM up JOIN upstreams u ON u.registry_id = up.above WHERE u.source_registry_id IS NOT NULL)
 		SELECT r.id, h.registry_id, h.version, r.version_range, r.ecosystem
 		FROM holds r JOIN registries f ON f.id = r.registry_id AND f.kind = 'FIREWALL'
-		JOIN package_names n ON n.ecosystem = r.ecosystem AND n.name = r.name
+		JOIN package_names n ON n.org_id = r.org_id AND n.ecosystem = r.ecosystem AND n.name = r.name
 		JOIN holdings h ON h.package_id = n.id AND h.registry_id = ANY ($1) AND (r.version IS NULL OR r.version = h.version)
 		JOIN package_versions v ON v.id = h.version_id
-		WHERE r.released_at IS NULL AND r.cause <> 'INHERITED'
+		WHERE r.org_id = `+db.Ours+` AND r.released_at IS NULL AND r.cause <> 'INHERITED'
 		AND ((h.registry_id, f.id) IN (SELECT registry_id, above FROM up) OR h.path ? f.id::text AND h.registry_id <> f.id AND r.opened_at <= h.held_at)
 		AND (v.origin = 'EXTERNAL' OR EXISTS (SELECT 1 FROM holdings fh JOIN package_versions fv ON fv.id = fh.version_id
 			WHERE fh.registry_id = f.id AND fh.package_id = n.id AND fh.version = h.version AND fv.digest = v.digest))`+filter+`

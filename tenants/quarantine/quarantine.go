@@ -292,7 +292,7 @@ func (s *Service) acknowledge(ctx context.Context, tx *db.Tx, h *ent.Hold) error
 	if h.Cause != hold.CausePOLICY || who == LiftedBy || h.Version == nil {
 		return nil
 	}
-	_, err := tx.Exec(ctx, `UPDATE findings SET acknowledged_at = $5, acknowledged_by = $6 WHERE ecosystem = $1 AND name = $2 AND version = $3
+	_, err := tx.Exec(ctx, `UPDATE findings SET acknowledged_at = $5, acknowledged_by = $6 WHERE org_id = `+db.Ours+` AND ecosystem = $1 AND name = $2 AND version = $3
 		AND reference = ANY ($4) AND closed_at IS NULL AND acknowledged_at IS NULL`, h.Ecosystem, h.Name, *h.Version, h.Evidence, s.Now(), who)
 	if err != nil {
 		return fmt.Errorf("acknowledge findings: %w", err)

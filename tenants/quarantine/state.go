@@ -85,7 +85,7 @@ func Read(ctx context.Context, tx *db.Tx, pkg coord.Package, registries []uuid.U
 		return nil, fmt.Errorf("read acknowledgements: %w", err)
 	}
 	rows, err := tx.Query(ctx, `SELECT id, registry_id, version, reason, coalesce(digest, '') FROM tombstones
-		WHERE ecosystem = $1 AND name = $2 AND registry_id = ANY ($3) AND lifted_at IS NULL`, pkg.Ecosystem, pkg.Name, registries)
+		WHERE org_id = `+db.Ours+` AND ecosystem = $1 AND name = $2 AND registry_id = ANY ($3) AND lifted_at IS NULL`, pkg.Ecosystem, pkg.Name, registries)
 	if err != nil {
 		return nil, fmt.Errorf("read tombstones: %w", err)
 	}
@@ -108,7 +108,7 @@ func Read(ctx context.Context, tx *db.Tx, pkg coord.Package, registries []uuid.U
 func (s *State) readHolds(ctx context.Context, tx *db.Tx, pkg coord.Package, registries []uuid.UUID) error {
 	rows, err := tx.Query(ctx, `SELECT h.id, h.registry_id, h.root_id, h.cause, h.reason, h.evidence, h.opened_at, h.version, h.version_range
 		FROM holds h LEFT JOIN holds r ON r.id = h.root_id
-		WHERE h.ecosystem = $1 AND h.name = $2 AND h.registry_id = ANY ($3) AND h.released_at IS NULL AND (h.root_id IS NULL OR r.released_at IS NULL)
+		WHERE h.org_id = `+db.Ours+` AND h.ecosystem = $1 AND h.name = $2 AND h.registry_id = ANY ($3) AND h.released_at IS NULL AND (h.root_id IS NULL OR r.released_at IS NULL)
 		ORDER BY h.opened_at, h.id`, pkg.Ecosystem, pkg.Name, registries)
 	if err != nil {
 		return err
@@ -148,7 +148,7 @@ func (s *State) readHolds(ctx context.Context, tx *db.Tx, pkg coord.Package, reg
 // hold. A release by the policy itself accepts nothing.
 func (s *State) readAcknowledged(ctx context.Context, tx *db.Tx, pkg coord.Package, registries []uuid.UUID) error {
 	rows, err := tx.Query(ctx, `SELECT registry_id, version, evidence FROM holds
-		WHERE ecosystem = $1 AND name = $2 AND registry_id = ANY ($3) AND cause = 'POLICY' AND version IS NOT NULL
+		WHERE org_id = `+db.Ours+` AND ecosystem = $1 AND name = $2 AND registry_id = ANY ($3) AND cause = 'POLICY' AND version IS NOT NULL
 		AND released_at IS NOT NULL AND released_by <> $4`, pkg.Ecosystem, pkg.Name, registries, LiftedBy)
 	if err != nil {
 		return err

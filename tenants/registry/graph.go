@@ -25,7 +25,7 @@ type graph struct {
 func loadGraph(ctx context.Context, tx *db.Tx, e coord.Ecosystem) (*graph, error) {
 	g := &graph{name: map[uuid.UUID]string{}, firewall: map[uuid.UUID]bool{}, up: map[uuid.UUID][]uuid.UUID{},
 		down: map[uuid.UUID][]uuid.UUID{}, remotes: map[uuid.UUID][]uuid.UUID{}}
-	rows, err := tx.Query(ctx, `SELECT id, name, kind = 'FIREWALL' FROM registries WHERE ecosystem = $1 AND deleted_at IS NULL`, e)
+	rows, err := tx.Query(ctx, `SELECT id, name, kind = 'FIREWALL' FROM registries WHERE org_id = `+db.Ours+` AND ecosystem = $1 AND deleted_at IS NULL`, e)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func loadGraph(ctx context.Context, tx *db.Tx, e coord.Ecosystem) (*graph, error
 		return nil, err
 	}
 	rows, err = tx.Query(ctx, `SELECT u.registry_id, u.source_registry_id, u.remote_id FROM upstreams u
-		JOIN registries r ON r.id = u.registry_id WHERE r.ecosystem = $1 AND r.deleted_at IS NULL ORDER BY u.registry_id, u.position`, e)
+		JOIN registries r ON r.id = u.registry_id WHERE r.org_id = `+db.Ours+` AND r.ecosystem = $1 AND r.deleted_at IS NULL ORDER BY u.registry_id, u.position`, e)
 	if err != nil {
 		return nil, err
 	}
