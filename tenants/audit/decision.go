@@ -51,6 +51,7 @@ type Decisions struct {
 	known *otter.Cache[answerKey, string]
 
 	mu      sync.Mutex
+	rows    map[answerKey]chan struct{} // being written
 	again   map[answerKey]*repeat
 	warned  map[uuid.UUID][]warning // by organization, not written yet
 	allowed map[uuid.UUID]map[delivery]*tally
@@ -93,7 +94,7 @@ const maxPending = 10_000
 
 // NewDecisions returns a node's log.
 func NewDecisions(d *db.DB, now func() time.Time) *Decisions {
-	return &Decisions{db: d, now: now, again: map[answerKey]*repeat{}, warned: map[uuid.UUID][]warning{}, allowed: map[uuid.UUID]map[delivery]*tally{},
+	return &Decisions{db: d, now: now, rows: map[answerKey]chan struct{}{}, again: map[answerKey]*repeat{}, warned: map[uuid.UUID][]warning{}, allowed: map[uuid.UUID]map[delivery]*tally{},
 		known: otter.Must(&otter.Options[answerKey, string]{MaximumSize: 100_000})}
 }
 
@@ -113,16 +114,50 @@ func (l *Decisions) Refused(ctx context.Context, a Answer) (string, error) {
 	}
 	now := l.now()
 	key := a.key(org, now)
-	if id, ok := l.repeated(key, now); ok {
+	for {
+		if id, ok := l.repeated(key, now); ok {
+			return id, nil
+		}
+		done, first := l.writing(key)
+		if !first { // somebody is writing the row: theirs is this one's, unless they fail
+			select {
+			case <-done:
+				continue
+			case <-ctx.Done():
+				return "", ctx.Err()
+			}
+		}
+		id := NewID()
+		err = l.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return l.insert(ctx, tx, org, id, now, a) })
+		if err == nil {
+			l.known.Set(key, id)
+		}
+		l.written(key, done)
+		if err != nil {
+			return "", errs.Wrap(err, errs.Unavailable, "decision log", "the decision cannot be recorded at the moment")
+		}
 		return id, nil
 	}
-	id := NewID()
-	err = l.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return l.insert(ctx, tx, org, id, now, a) })
-	if err != nil {
-		return "", errs.Wrap(err, errs.Unavailable, "decision log", "the decision cannot be recorded at the moment")
+}
+
+// writing says that the caller writes the key's row, or else what is closed when
+// who does has ended.
+func (l *Decisions) writing(key answerKey) (done chan struct{}, first bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if done = l.rows[key]; done != nil {
+		return done, false
 	}
-	l.known.Set(key, id)
-	return id, nil
+	done = make(chan struct{})
+	l.rows[key] = done
+	return done, true
+}
+
+func (l *Decisions) written(key answerKey, done chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.rows, key)
+	close(done)
 }
 
 func (a *Answer) key(org uuid.UUID, now time.Time) answerKey {
@@ -317,16 +352,36 @@ func (l *Decisions) flushRepeats(ctx context.Context) error {
 	again := l.again
 	l.again = map[answerKey]*repeat{}
 	l.mu.Unlock()
-	byOrg := map[uuid.UUID]*pgx.Batch{}
+	byOrg := map[uuid.UUID]map[answerKey]*repeat{}
 	for k, r := range again {
 		if byOrg[k.org] == nil {
-			byOrg[k.org] = &pgx.Batch{}
+			byOrg[k.org] = map[answerKey]*repeat{}
 		}
-		byOrg[k.org].Queue(`UPDATE decisions SET count = count + $2, last_at = $3 WHERE id = $1`, r.id, r.count, r.last)
+		byOrg[k.org][k] = r
 	}
 	var failed []error
-	for org, b := range byOrg {
-		failed = append(failed, l.db.InTx(scope.With(ctx, org), func(ctx context.Context, tx *db.Tx) error { return tx.SendBatch(ctx, b).Close() }))
+	for org, repeats := range byOrg {
+		b := &pgx.Batch{}
+		for _, r := range repeats {
+			b.Queue(`UPDATE decisions SET count = count + $2, last_at = $3 WHERE id = $1`, r.id, r.count, r.last)
+		}
+		err := l.db.InTx(scope.With(ctx, org), func(ctx context.Context, tx *db.Tx) error { return tx.SendBatch(ctx, b).Close() })
+		if err != nil {
+			l.putBackRepeats(repeats)
+			failed = append(failed, fmt.Errorf("count repeated answers: %w", err))
+		}
 	}
 	return errors.Join(failed...)
+}
+
+func (l *Decisions) putBackRepeats(repeats map[answerKey]*repeat) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for k, r := range repeats {
+		if have := l.again[k]; have != nil {
+			have.count += r.count
+		} else {
+			l.again[k] = r
+		}
+	}
 }
