@@ -70,8 +70,12 @@ fuzz: ## run every fuzz target for FUZZTIME (10s)
 	scripts/fuzz.sh $(FUZZTIME)
 
 .PHONY: e2e-main
-e2e-main: build ## the main path with real clients, end to end
+e2e-main: build ## the main path with real clients and the real npm registry, end to end (minutes)
 	scripts/e2e-main.sh
+
+.PHONY: bench
+bench: tools frontend ## every Go benchmark, against a real PostgreSQL
+	.cache/bin/testpg run -- go test -run '^$$' -bench . -benchmem -timeout 30m ./... </dev/null
 
 .PHONY: clean-data
 clean-data: ## remove the data of `make run`

@@ -34,7 +34,7 @@ type Deps struct {
 	Reviewer   Reviewer
 	Blobs      blob.Store
 	Now        func() time.Time
-	Grace      time.Duration // of bytes that nothing refers to (D3); default 24 hours
+	Grace      time.Duration // of what nothing refers to (D3), at least a minute; default 24 hours
 }
 
 // Times of a worker that dies: a job that ran longer than timeout is stopped,

@@ -15,10 +15,11 @@ type partition struct {
 	d Deps
 }
 
-// Work makes a week's worth; those that are there stay.
+// Work makes those of today, a day of UTC, and of the next seven; those that
+// are there stay.
 func (w *partition) Work(ctx context.Context, _ *river.Job[spec.Partition]) error {
 	return w.d.DB.InGlobal(ctx, func(ctx context.Context, tx *db.Tx) error {
-		_, err := tx.Exec(ctx, `SELECT ensure_decision_partitions($1::date, 7)`, w.d.Now())
+		_, err := tx.Exec(ctx, `SELECT ensure_decision_partitions($1::date, 7)`, w.d.Now().UTC())
 		return err
 	})
 }

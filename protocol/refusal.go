@@ -43,7 +43,7 @@ const (
 // Sluice-Decision header and the problem's type.
 func Refuse(w http.ResponseWriter, r *http.Request, refusal *gate.Refusal, link string) {
 	sentence := Sentence(refusal)
-	full := sentence + " (details and waivers: " + link + ")"
+	full := sentence + " (details: " + link + ")"
 	p := problem{
 		Type:       "urn:sluice:problem:withheld",
 		Title:      "Withheld by policy",
@@ -59,7 +59,7 @@ func Refuse(w http.ResponseWriter, r *http.Request, refusal *gate.Refusal, link 
 		p.Registry, p.Rule, p.Kind, p.Until = d.RegistryName, d.RuleName, string(d.Kind), rfc3339(d.Until)
 	}
 	h := w.Header()
-	notice := ASCII(sentence, maxHeader-len(link)-30) + " (details and waivers: " + link + ")"
+	notice := ASCII(sentence, maxHeader-len(link)-30) + " (details: " + link + ")"
 	h.Set("Npm-Notice", notice)
 	h.Set("X-NuGet-Warning", notice)
 	h.Set("Sluice-Decision", refusal.DecisionID)

@@ -113,7 +113,7 @@ func TestF2_RefusalOverHTTP1(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"Npm-Notice", "X-Nuget-Warning"} {
-		if n := resp.Header.Get(name); !strings.Contains(n, "install 4.17.21 instead (details and waivers: "+link+")") {
+		if n := resp.Header.Get(name); !strings.Contains(n, "install 4.17.21 instead (details: "+link+")") {
 			t.Errorf("%s = %q", name, n)
 		}
 	}

@@ -2,12 +2,7 @@ package protocol
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net/http"
-	"net/url"
-	"slices"
-	"strings"
 	"time"
 
 	"sluice.dev/sluice/tenants/access"
@@ -46,11 +41,6 @@ type Server struct {
 	root    http.Handler
 }
 
-type mount struct {
-	prefix string
-	http.Handler
-}
-
 // NewServer returns a server, or an error that names the setting that is wrong.
 func NewServer(c Config) (*Server, error) {
 	l, err := newLocator(c.Addresses, c.Organizations)
@@ -62,24 +52,6 @@ func NewServer(c Config) (*Server, error) {
 	}
 	return &Server{Config: c, locator: l}, nil
 }
-
-// Handle mounts a handler below the root of every organization: "/graphql" is
-// that path alone, "/-/decisions/" everything below it, and "/" what nothing
-// else wants. The longest prefix wins; package routes win over all. The handler
-// sees the path below the organization's root, whatever the form, and a context
-// with the organization, the subject (anonymous without a token: a session is
-// the handler's own affair) and the [Place].
-func (s *Server) Handle(prefix string, h http.Handler) {
-	if !strings.HasPrefix(prefix, "/") {
-		panic(fmt.Sprintf("protocol: the prefix %q does not start with a slash", prefix))
-	}
-	s.mounts = append(s.mounts, mount{prefix, h})
-	slices.SortStableFunc(s.mounts, func(a, b mount) int { return len(b.prefix) - len(a.prefix) })
-}
-
-// HandleRoot mounts what the platform's own host answers outside of any
-// organization; without it everything there is 404.
-func (s *Server) HandleRoot(h http.Handler) { s.root = h }
 
 // HTTP returns an http.Server with bounds on what a client may send before it
 // is known (F3). Uploads and downloads may take as long as they move.
@@ -110,14 +82,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func nothingAt(host string) error {
 	return errs.New(errs.NotFound, "protocol.Server", "there is no organization at %.253q", host)
-}
-
-func (s *Server) serveRoot(w http.ResponseWriter, r *http.Request, p Place) {
-	if s.root == nil {
-		Problem(w, r, errs.New(errs.NotFound, "protocol.Server", "there is nothing here; an organization is at /o/{slug}/ or at its own host"))
-		return
-	}
-	s.root.ServeHTTP(w, r.WithContext(withPlace(r.Context(), p)))
 }
 
 func (s *Server) serveOrganization(w http.ResponseWriter, r *http.Request, p Place) {
@@ -240,51 +204,4 @@ func subjectName(who access.Subject) string {
 		return ""
 	}
 	return who.Name
-}
-
-func (s *Server) serveMount(w http.ResponseWriter, r *http.Request, p Place) {
-	h := s.mounted(p.Path)
-	switch {
-	case h == nil:
-		Problem(w, r, errs.New(errs.NotFound, "protocol.Server", "there is nothing at this path; registries are at /npm/, /pypi/, /maven/ and /nuget/ and their name"))
-		return
-	case r.Method == http.MethodTrace || r.Method == http.MethodConnect:
-		NotAllowed(w, r, packageMethods)
-		return
-	case p.Form == PathForm && r.URL.EscapedPath() == "/o/"+p.Org.Slug && r.Method == http.MethodGet:
-		// Relative links of a page count from the last slash.
-		http.Redirect(w, r, p.Base+"/", http.StatusPermanentRedirect)
-		return
-	}
-	who, err := authenticate(r.Context(), s.Access, r.Header)
-	if err != nil {
-		Problem(w, r, err)
-		return
-	}
-	out := r.WithContext(access.As(r.Context(), who, p.IP))
-	if out.URL, err = below(r.URL, p.Path); err != nil {
-		Problem(w, r, err)
-		return
-	}
-	h.ServeHTTP(w, out)
-}
-
-func (s *Server) mounted(path string) http.Handler {
-	for _, m := range s.mounts {
-		if path == m.prefix || (strings.HasSuffix(m.prefix, "/") && strings.HasPrefix(path, m.prefix)) {
-			return m.Handler
-		}
-	}
-	return nil
-}
-
-// below returns the URL with another escaped path.
-func below(u *url.URL, path string) (*url.URL, error) {
-	plain, err := url.PathUnescape(path)
-	if err != nil {
-		return nil, errors.Join(err, errs.New(errs.Invalid, "protocol.Server", "the path has a broken percent-encoding"))
-	}
-	out := *u
-	out.Path, out.RawPath = plain, path
-	return &out, nil
 }

@@ -5,5 +5,5 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 go generate ./...
 if [[ -f gqlgen.yml ]]; then
-  go run github.com/99designs/gqlgen generate
+  go tool gqlgen generate
 fi

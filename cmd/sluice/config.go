@@ -39,7 +39,7 @@ type nodeFlags struct {
 	AllowRemote    []string `help:"Private hosts or ranges that remotes may be on (host, host:port or CIDR)." env:"SLUICE_ALLOW_REMOTES"`
 	BlobDir        string   `help:"Folder of the package files." env:"SLUICE_BLOB_DIR" type:"path"`
 	SecretKeys     []secret `help:"Keys that seal stored secrets, 64 hexadecimal digits each, the newest first." env:"SLUICE_SECRET_KEYS"`
-	CacheMiB       int64    `help:"Memory for decoded documents and for rendered answers, each." default:"128" env:"SLUICE_CACHE_MIB"`
+	CacheMiB       int64    `name:"cache-mib" help:"Memory for decoded documents and for rendered answers, each." default:"128" env:"SLUICE_CACHE_MIB"`
 }
 
 // validate returns all mistakes at once.

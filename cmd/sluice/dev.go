@@ -88,7 +88,8 @@ func (c *devCmd) Run(ctx context.Context) error {
 		return fmt.Errorf("cannot listen on %s: %w; stop what listens there, or choose another address with --listen", c.Listen, err)
 	}
 	defer ln.Close()
-	if err := os.MkdirAll(c.Data, 0o755); err != nil {
+	// The private PostgreSQL may run as another user, who must get through.
+	if err := os.MkdirAll(c.Data, 0o755); err != nil { //nolint:gosec // secrets in it have modes of their own
 		return fmt.Errorf("the data folder cannot be made: %w", err)
 	}
 	state, err := readDevState(c.Data)

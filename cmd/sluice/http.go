@@ -2,17 +2,15 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
-
-	"github.com/google/uuid"
 
 	"sluice.dev/sluice/ent/db"
 	"sluice.dev/sluice/frontend"
+	"sluice.dev/sluice/graph"
 	"sluice.dev/sluice/protocol"
 	"sluice.dev/sluice/protocol/npm"
 	"sluice.dev/sluice/tenants/coord"
-	"sluice.dev/sluice/tenants/errs"
-	"sluice.dev/sluice/tenants/registry"
 )
 
 // handler is everything that the node answers over HTTP.
@@ -23,22 +21,57 @@ func (n *node) handler() (http.Handler, error) {
 	}
 	s, err := protocol.NewServer(protocol.Config{
 		Addresses:     protocol.Addresses{PublicURL: n.flags.PublicURL, BaseDomains: n.flags.BaseDomain, Subdomains: n.flags.Subdomains, TrustedProxies: proxies},
-		Organizations: n.resolver, Access: n.access, Registries: registries{n.shapes},
+		Organizations: n.resolver, Access: n.access, Registries: protocol.FromSnapshots(n.shapes),
 		Packages: map[coord.Ecosystem]protocol.PackageHandler{coord.NPM: &npm.Handler{Gate: n.gate}},
 	})
 	if err != nil {
 		return nil, err
 	}
 	s.Handle("/-/decisions/", protocol.DecisionPage(n.gate))
-	s.Handle("/explorer", frontend.Explorer())
-	s.HandleRoot(n.health())
+	s.Handle("/graphql/explorer", frontend.Explorer())
+	s.Handle("/graphql/explorer/", frontend.Explorer())
+	s.Handle("/explorer", redirectTo("/graphql"+frontend.ExplorerPath))
+	api, err := graph.NewHandler(graph.Deps{DB: n.db, Access: n.access, Orgs: n.orgs, Registries: n.registries, Quarantine: n.quarantine, Intake: n.intake,
+		Gate: n.gate, Advisories: n.advisories, RegistryURL: registryURL})
+	if err != nil {
+		return nil, err
+	}
+	s.Handle("/graphql", api)
+	s.HandleRoot(n.root())
 	return s, nil
 }
 
-// health answers load balancers at the platform's own host: /healthz while the
-// process runs, /readyz while the database answers too.
-func (n *node) health() http.Handler {
+// redirectTo sends people to a path of the same organization.
+func redirectTo(path string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		place, _ := protocol.PlaceOf(r.Context()) // the server sets it before it calls a mount
+		http.Redirect(w, r, place.Home+path, http.StatusFound)
+	})
+}
+
+// registryURL is where the request that is being answered finds a registry (T1).
+func registryURL(ctx context.Context, e coord.Ecosystem, name string) string {
+	place, _ := protocol.PlaceOf(ctx)
+	return place.Home + "/" + protocol.Segment(e) + "/" + name
+}
+
+// greeting answers people who open the platform's address in a browser.
+const greeting = `Sluice %s, a dependency firewall and package registry.
+
+Registries          /o/{organization}/npm/{registry}/
+GraphQL             /o/{organization}/graphql
+GraphQL explorer    /o/{organization}/graphql/explorer/
+`
+
+// root answers at the platform's own host: /healthz while the process runs,
+// /readyz while the database answers too, and at / what is where.
+func (n *node) root() http.Handler {
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		protocol.Harden(w.Header())
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = fmt.Fprintf(w, greeting, version)
+	})
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		err := n.db.InGlobal(r.Context(), func(context.Context, *db.Tx) error { return nil })
@@ -49,36 +82,4 @@ func (n *node) health() http.Handler {
 		_, _ = w.Write([]byte("ok\n"))
 	})
 	return mux
-}
-
-// registries finds registries in the compiled snapshot.
-type registries struct{ shapes *registry.Snapshots }
-
-// ByName implements protocol.Registries.
-func (r registries) ByName(ctx context.Context, e coord.Ecosystem, name string) (protocol.RegistryRef, error) {
-	s, err := r.shapes.Of(ctx)
-	if err != nil {
-		return protocol.RegistryRef{}, err
-	}
-	return ref(s.Named(e, name))
-}
-
-// ByID implements protocol.Registries.
-func (r registries) ByID(ctx context.Context, id uuid.UUID) (protocol.RegistryRef, error) {
-	s, err := r.shapes.Of(ctx)
-	if err != nil {
-		return protocol.RegistryRef{}, err
-	}
-	return ref(s.Node(id))
-}
-
-func ref(n *registry.Node) (protocol.RegistryRef, error) {
-	if n == nil {
-		return protocol.RegistryRef{}, errs.New(errs.NotFound, "registry", "there is no such registry")
-	}
-	kind := "PACKAGE"
-	if n.Firewall {
-		kind = "FIREWALL"
-	}
-	return protocol.RegistryRef{ID: n.ID, Ecosystem: n.Ecosystem, Name: n.Name, Kind: kind, AnonymousRead: n.AnonymousRead, Archived: n.Archived}, nil
 }

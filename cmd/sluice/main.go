@@ -24,13 +24,14 @@ type cli struct {
 	LogLevel  string `help:"Least severe log line shown: debug, info, warn or error." default:"info" enum:"debug,info,warn,error" env:"SLUICE_LOG_LEVEL"`
 	LogFormat string `help:"Log lines as text or json." default:"text" enum:"text,json" env:"SLUICE_LOG_FORMAT"`
 
-	Dev        devCmd        `cmd:"" help:"Try Sluice: a private PostgreSQL, the demonstration organization acme, server and worker."`
-	Serve      serveCmd      `cmd:"" help:"Run a node: package protocols, GraphQL and a worker."`
-	Work       workCmd       `cmd:"" help:"Run a worker alone."`
-	Migrate    migrateCmd    `cmd:"" help:"Bring a database to this version's schema."`
-	Advisories advisoriesCmd `cmd:"" help:"Work with security advisories."`
-	GC         gcCmd         `cmd:"" name:"gc" help:"Remove bytes that nothing refers to any more."`
-	Version    versionCmd    `cmd:"" help:"Print the version."`
+	Dev           devCmd           `cmd:"" help:"Try Sluice: a private PostgreSQL, the demonstration organization acme, server and worker."`
+	Serve         serveCmd         `cmd:"" help:"Run a node: package protocols, GraphQL and a worker."`
+	Work          workCmd          `cmd:"" help:"Run a worker alone."`
+	Migrate       migrateCmd       `cmd:"" help:"Bring a database to this version's schema."`
+	Organizations organizationsCmd `cmd:"" help:"Work with organizations."`
+	Advisories    advisoriesCmd    `cmd:"" help:"Work with security advisories."`
+	GC            gcCmd            `cmd:"" name:"gc" help:"Remove bytes that nothing refers to any more."`
+	Version       versionCmd       `cmd:"" help:"Print the version."`
 }
 
 func main() {

@@ -160,7 +160,7 @@ func (n *node) flushOnce(ctx context.Context) {
 
 // startWorker runs River, and takes up cascades that a killed worker left.
 func (n *node) startWorker(ctx context.Context) error {
-	w, err := jobs.New(n.jobDeps, slog.Default())
+	w, err := jobs.New(n.jobDeps, slog.New(warnings{slog.Default().Handler()}))
 	if err != nil {
 		return err
 	}
@@ -170,6 +170,20 @@ func (n *node) startWorker(ctx context.Context) error {
 	n.worker = w
 	return jobs.Resume(ctx, n.db, n.quarantine)
 }
+
+// warnings leaves out what a library says about its normal work.
+type warnings struct{ slog.Handler }
+
+// Enabled implements slog.Handler.
+func (h warnings) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelWarn && h.Handler.Enabled(ctx, l)
+}
+
+// WithAttrs implements slog.Handler.
+func (h warnings) WithAttrs(a []slog.Attr) slog.Handler { return warnings{h.Handler.WithAttrs(a)} }
+
+// WithGroup implements slog.Handler.
+func (h warnings) WithGroup(name string) slog.Handler { return warnings{h.Handler.WithGroup(name)} }
 
 // close ends what runs, within a bounded time, and writes what is batched.
 func (n *node) close() {

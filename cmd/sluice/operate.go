@@ -15,7 +15,7 @@ import (
 )
 
 type migrateCmd struct {
-	OwnerURL secret `help:"Database URL of the role that owns the tables." required:"" env:"SLUICE_DATABASE_OWNER_URL" placeholder:"postgres://…"`
+	OwnerURL secret `name:"database-owner-url" help:"Database URL of the role that owns the tables." env:"SLUICE_DATABASE_OWNER_URL" placeholder:"postgres://…"`
 	Roles    bool   `help:"Print the SQL that a superuser runs once per cluster, and stop."`
 }
 
@@ -24,6 +24,9 @@ func (c *migrateCmd) Run(ctx context.Context) error {
 	if c.Roles {
 		fmt.Println(db.Roles)
 		return nil
+	}
+	if c.OwnerURL == "" {
+		return errors.New("--database-owner-url is missing: the database URL of the role that owns the tables")
 	}
 	if err := db.Migrate(ctx, string(c.OwnerURL)); err != nil {
 		return err

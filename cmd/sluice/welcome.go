@@ -13,16 +13,22 @@ func welcome(w io.Writer, s devState) {
 	fmt.Fprintf(w, `
 Sluice is running.
 
-  GraphQL explorer   %[1]s/explorer
+  GraphQL explorer   %[1]s/graphql/explorer/
   GraphQL endpoint   %[1]s/graphql
-  Administrator      %[2]s
   npm remote         %[3]s
 
-Registries of the organization acme (tokens: team A %[4]s, team B %[5]s, CI %[6]s)
+Registries of the organization acme
 
   1  solo-firewall                             a firewall that everybody uses directly
   2  npm-firewall > team-a, team-b             a firewall above two teams
   3  corp-firewall, patches, integration > corp-a, corp-b
+
+Tokens
+
+  administrator      %[2]s
+  team A             %[4]s    solo-firewall, team-a, corp-a
+  team B             %[5]s    solo-firewall, team-b, corp-b
+  CI                 %[6]s    all five
 
 Use team-a, by a file in your project:
 
@@ -30,9 +36,7 @@ Use team-a, by a file in your project:
     registry=%[7]s
     %[8]s:_authToken=%[4]s
 
-  yarn 1, .npmrc
-    registry=%[7]s
-    %[8]s:_authToken=%[4]s
+  yarn 1, .npmrc: the same, and
     always-auth=true
 
   yarn 4, .yarnrc.yml

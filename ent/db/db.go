@@ -34,8 +34,9 @@ type DB struct {
 }
 
 // Open connects to the application role's database URL. It refuses a role that
-// could bypass row-level security (a superuser, BYPASSRLS, or the owner of the
-// tables), since then one of the three walls of T2 would be missing.
+// could bypass row-level security (a superuser, BYPASSRLS, the owner of the
+// tables, or a member of such a role), since then one of the three walls of T2
+// would be missing.
 func Open(ctx context.Context, url string, conns int32) (*DB, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
@@ -77,17 +78,19 @@ func redact(err error) error {
 
 func checkRole(ctx context.Context, pool *pgxpool.Pool) error {
 	var role string
-	var super, bypass, owns bool
-	err := pool.QueryRow(ctx, `SELECT current_user, r.rolsuper, r.rolbypassrls,
-		EXISTS (SELECT 1 FROM pg_tables WHERE schemaname = 'public' AND tablename = 'organizations' AND tableowner = current_user)
-		FROM pg_roles r WHERE r.rolname = current_user`).Scan(&role, &super, &bypass, &owns)
+	var super, owns, bypass bool
+	// A member of a role can become it with SET ROLE.
+	err := pool.QueryRow(ctx, `SELECT current_user, me.rolsuper OR me.rolbypassrls,
+		EXISTS (SELECT 1 FROM pg_class c WHERE c.oid = to_regclass('public.organizations') AND pg_has_role(current_user, c.relowner, 'MEMBER')),
+		EXISTS (SELECT 1 FROM pg_roles r WHERE (r.rolsuper OR r.rolbypassrls) AND pg_has_role(current_user, r.oid, 'MEMBER'))
+		FROM pg_roles me WHERE me.rolname = current_user`).Scan(&role, &super, &owns, &bypass)
 	switch {
 	case err != nil:
 		return fmt.Errorf("the database does not answer: %w", redact(err))
+	case owns && !super:
+		return fmt.Errorf("the database role %q owns the tables, or is a member of the role that does; connect as sluice_app and keep the owner for `sluice migrate`", role)
 	case super || bypass:
-		return fmt.Errorf("the database role %q can bypass row-level security; connect as sluice_app, which `sluice migrate` creates", role)
-	case owns:
-		return fmt.Errorf("the database role %q owns the tables; connect as sluice_app and keep the owner for `sluice migrate`", role)
+		return fmt.Errorf("the database role %q can bypass row-level security; connect as sluice_app, which `sluice migrate --roles` creates", role)
 	}
 	return nil
 }

@@ -73,6 +73,12 @@ func (s *scanner) ColumnTypes() ([]*sql.ColumnType, error) {
 }
 func (s *scanner) Columns() ([]string, error) {
 	fields := s.rows.FieldDescriptions()
+	if len(fields) == 0 {
+		// A statement that failed has no columns either; who asks for them
+		// first must learn why it failed.
+		s.rows.Close()
+		return nil, s.rows.Err()
+	}
 	names := make([]string, len(fields))
 	for i := range fields {
 		names[i] = fields[i].Name

@@ -15,12 +15,13 @@ import (
 	"sluice.dev/sluice/tenants/coord"
 )
 
-// Times of the change feed (law Q2). Variables only for tests of this package.
+// Times and bounds of the change feed (law Q2).
 const (
 	beatEvery  = 250 * time.Millisecond
 	trustUntil = 750 * time.Millisecond
 	maxPayload = 7000 // PostgreSQL takes payloads below 8000 bytes
 	channel    = "sluice"
+	everything = "*" // stands for changes that cannot be told one by one: forget all
 )
 
 // ChangeKind tells what changed.
@@ -63,7 +64,8 @@ func decodeChange(s string) (Change, bool) {
 
 // Feed tells this node what changed on any node. Caches ask [Feed.Trusted]
 // before they answer: a node that has not heard the feed for 750 ms must read
-// the database instead.
+// the database instead. Whenever trust comes back, everything that was kept is
+// forgotten first.
 type Feed struct {
 	db    *DB
 	start time.Time
@@ -113,6 +115,9 @@ func (f *Feed) publish(ctx context.Context, tx pgx.Tx, changes []Change) error {
 		}
 		seen[c] = true
 		s := c.encode()
+		if len(s) > maxPayload {
+			s = everything
+		}
 		if b.Len()+len(s)+1 > maxPayload {
 			if err := send(); err != nil {
 				return err
@@ -145,9 +150,11 @@ func (f *Feed) forget() {
 }
 
 // Run listens until the context ends, reconnecting as needed. Every node runs
-// it once.
+// it once. Nothing of it runs any more when it returns.
 func (f *Feed) Run(ctx context.Context) {
-	go f.sendBeats(ctx)
+	var beats sync.WaitGroup
+	beats.Go(func() { f.sendBeats(ctx) })
+	defer beats.Wait()
 	for ctx.Err() == nil {
 		if err := f.listen(ctx); err != nil && ctx.Err() == nil {
 			slog.WarnContext(ctx, "change feed lost; answering from the database until it is back", "error", err)
@@ -173,6 +180,12 @@ func (f *Feed) listen(ctx context.Context) error {
 		cancel()
 		if err != nil {
 			return err
+		}
+		if !f.Trusted() {
+			// This node was stopped, or silence was long. More changes may wait
+			// behind this notification, and a beat would bring trust back before
+			// they are heard; what is read from now on has them already.
+			f.forget()
 		}
 		if n.Payload != "" {
 			f.receive(n.Payload)

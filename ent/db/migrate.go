@@ -74,7 +74,7 @@ func migrateRiver(ctx context.Context, ownerURL string) error {
 	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock(hashtextextended('sluice river migration', 0))`); err != nil {
 		return err
 	}
-	defer conn.Exec(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock(hashtextextended('sluice river migration', 0))`)
+	defer conn.Exec(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock(hashtextextended('sluice river migration', 0))`) //nolint:errcheck // the session's end unlocks too
 	if _, err := conn.Exec(ctx, `CREATE SCHEMA IF NOT EXISTS `+RiverSchema); err != nil {
 		return fmt.Errorf("migrate job queue: %w", err)
 	}

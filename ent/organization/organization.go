@@ -5,6 +5,7 @@ package organization
 import (
 	"encoding/json"
 
+	"entgo.io/ent"
 	"entgo.io/ent/dialect/sql"
 	"github.com/google/uuid"
 	"sluice.dev/sluice/tenants/coord"
@@ -52,7 +53,14 @@ func ValidColumn(column string) bool {
 	return false
 }
 
+// Note that the variables below are initialized by the runtime
+// package on the initialization of the application. Therefore,
+// it should be imported in the main as follows:
+//
+//	import _ "sluice.dev/sluice/ent/runtime"
 var (
+	Hooks        [1]ent.Hook
+	Interceptors [1]ent.Interceptor
 	// DefaultReservedPatterns holds the default value on creation for the "reserved_patterns" field.
 	DefaultReservedPatterns []coord.ReservedPattern
 	// DefaultLicensePolicy holds the default value on creation for the "license_policy" field.

@@ -220,6 +220,10 @@ func init() {
 	// member.DefaultID holds the default value on creation for the id field.
 	member.DefaultID = memberDescID.Default.(func() uuid.UUID)
 	organizationMixin := schema.Organization{}.Mixin()
+	organizationMixinHooks1 := organizationMixin[1].Hooks()
+	organization.Hooks[0] = organizationMixinHooks1[0]
+	organizationMixinInters1 := organizationMixin[1].Interceptors()
+	organization.Interceptors[0] = organizationMixinInters1[0]
 	organizationMixinFields0 := organizationMixin[0].Fields()
 	_ = organizationMixinFields0
 	organizationFields := schema.Organization{}.Fields()

@@ -76,3 +76,48 @@ func (Owned) Hooks() []ent.Hook {
 		})
 	}}
 }
+
+// Self gives the organization the wall that [Owned] gives its entities: a
+// context sees and changes the organization that it belongs to, and no other.
+type Self struct{ mixin.Schema }
+
+// Interceptors scope every query.
+func (Self) Interceptors() []ent.Interceptor {
+	return []ent.Interceptor{
+		intercept.TraverseFunc(func(ctx context.Context, q intercept.Query) error {
+			org, err := scope.Org(ctx)
+			if err != nil {
+				return err
+			}
+			q.WhereP(sql.FieldEQ("id", org))
+			return nil
+		}),
+	}
+}
+
+// Hooks scope every mutation. An organization is made in a context of its own,
+// so that its id is given there and nowhere else.
+func (Self) Hooks() []ent.Hook {
+	return []ent.Hook{func(next ent.Mutator) ent.Mutator {
+		return ent.MutateFunc(func(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+			org, err := scope.Org(ctx)
+			if err != nil {
+				return nil, err
+			}
+			if m.Op().Is(ent.OpCreate) {
+				w, ok := m.(interface{ SetID(uuid.UUID) })
+				if !ok {
+					return nil, fmt.Errorf("schema: %T cannot be scoped", m)
+				}
+				w.SetID(org)
+				return next.Mutate(ctx, m)
+			}
+			w, ok := m.(interface{ WhereP(...func(*sql.Selector)) })
+			if !ok {
+				return nil, fmt.Errorf("schema: %T cannot be scoped", m)
+			}
+			w.WhereP(sql.FieldEQ("id", org))
+			return next.Mutate(ctx, m)
+		})
+	}}
+}

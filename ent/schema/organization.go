@@ -16,15 +16,15 @@ func table(name string) []schema.Annotation {
 	return []schema.Annotation{entsql.Table(name)}
 }
 
-// Organization is the tenant. It has no Owned mixin since it is the owner; row
-// level security shows an organization only itself.
+// Organization is the tenant. It has no Owned mixin since it is the owner; an
+// organization sees only itself.
 type Organization struct{ ent.Schema }
 
 // Annotations of the entity.
 func (Organization) Annotations() []schema.Annotation { return table("organizations") }
 
 // Mixin of the entity.
-func (Organization) Mixin() []ent.Mixin { return []ent.Mixin{Identified{}} }
+func (Organization) Mixin() []ent.Mixin { return []ent.Mixin{Identified{}, Self{}} }
 
 // Fields of the entity.
 func (Organization) Fields() []ent.Field {

@@ -9,7 +9,6 @@ import (
 	"entgo.io/ent/schema/edge"
 	"entgo.io/ent/schema/field"
 	"github.com/google/uuid"
-
 )
 
 // PolicyRule is one rule of a registry, in order (law P1).
@@ -150,4 +149,3 @@ func (AuditEvent) Fields() []ent.Field {
 		field.JSON("after", json.RawMessage{}).Optional().Immutable(),
 	}
 }
-

@@ -146,7 +146,7 @@ func (r *reader) object(f func(key []byte, at int32) error) (span, error) {
 // end checks that nothing follows.
 func (r *reader) end() error {
 	_, err := r.dec.ReadToken()
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return nil
 	}
 	if err == nil {

@@ -163,7 +163,7 @@ func TestP7_HiddenVersionsAreInNoListAndNoTime(t *testing.T) {
 		if len(r.Versions) != 1 || r.Versions["2.0.0"].Version != "2.0.0" || r.Versions["2.0.0"].Deprecated != "withheld by npm-firewall: hidden" {
 			t.Errorf("%s: restrictions = %+v", name, r)
 		}
-		want := "2.0.0 withheld by npm-firewall: hidden; install 1.0.0 instead; details and waivers: https://acme.sluice.example/-/decisions/0123456789abcdef0123456789abcdef"
+		want := "2.0.0 withheld by npm-firewall: hidden; install 1.0.0 instead; details: https://acme.sluice.example/-/decisions/0123456789abcdef0123456789abcdef"
 		if r.Message != want {
 			t.Errorf("%s: message = %q, want %q", name, r.Message, want)
 		}
@@ -189,14 +189,14 @@ func TestRestrictionMessageIsOneBoundedASCIILine(t *testing.T) {
 	}
 	m := message(v, v.Withheld(), at)
 	if len(m) > maxMessage+20 || !strings.HasPrefix(m, "7.0.0 withheld by npm-firewall: evil [31m ? 7.0.0!") ||
-		!strings.Contains(m, "...; 6.0.0 withheld by") || !strings.Contains(m, "; and more; details and waivers: https://") {
+		!strings.Contains(m, "...; 6.0.0 withheld by") || !strings.Contains(m, "; and more; details: https://") {
 		t.Errorf("message (%d bytes) = %q", len(m), m)
 	}
 	for i := range v.Entries {
 		v.Entries[i].Decision.Decisive.RuleName = "one rule"
 		v.Entries[i].Decision.Decisive.Reason = "x " + v.Entries[i].Version + " is affected by GHSA-1"
 	}
-	want := "7.0.0, 6.0.0, 5.0.0, 4.0.0, 3.0.0 and 2 more withheld by npm-firewall: affected by GHSA-1; available from 2027-01-02 03:04 UTC; details and waivers: "
+	want := "7.0.0, 6.0.0, 5.0.0, 4.0.0, 3.0.0 and 2 more withheld by npm-firewall: affected by GHSA-1; available from 2027-01-02 03:04 UTC; details: "
 	if m := message(v, v.Withheld(), at); !strings.HasPrefix(m, want) {
 		t.Errorf("message = %q, want %q", m, want)
 	}

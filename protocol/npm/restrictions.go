@@ -82,7 +82,7 @@ func message(v *gate.View, withheld []*gate.Entry, at Place) string {
 		end += "; install " + latest + " instead"
 	}
 	if v.DecisionID != "" {
-		end += "; details and waivers: " + at.Org + (&gate.Refusal{DecisionID: v.DecisionID}).Path()
+		end += "; details: " + at.Org + (&gate.Refusal{DecisionID: v.DecisionID}).Path()
 	}
 	var b strings.Builder
 	for i, g := range order {

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -96,7 +97,7 @@ func (b *body) Read(p []byte) (int, error) {
 		return n, tooMuch(b.remote, b.bounds)
 	}
 	b.left -= int64(n)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = b.failed(err)
 		if b.onOutage != nil && IsOutage(err) {
 			b.onOutage()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -31,7 +32,7 @@ func (c *Client) GetDocument(ctx context.Context, r Request) (Document, error) {
 }
 
 func (c *Client) document(ctx context.Context, u *url.URL, r Request) (Document, error) {
-	resp, b, err := c.send(ctx, u, r, "gzip", bounds{"document", c.cfg.MaxDocument, c.cfg.DocumentTime})
+	resp, b, err := c.send(ctx, u, r, "gzip", bounds{"document", c.cfg.MaxDocument, c.cfg.DocumentTime}) //nolint:bodyclose // b is its body
 	if err != nil {
 		return Document{}, err
 	}
@@ -90,7 +91,7 @@ func undecodable(r Remote, err error) error {
 	if _, ok := asFault(err); ok {
 		return err
 	}
-	if err == io.ErrUnexpectedEOF || err == io.EOF {
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		return fail(r, &fault{outage: true, again: true, cause: err}, "ended its answer before it was complete")
 	}
 	return fail(r, &fault{cause: err}, "sent a document that is not valid gzip")
@@ -161,7 +162,7 @@ type file struct {
 
 func (c *Client) file(ctx context.Context, u *url.URL, r Request) (*file, error) {
 	// Encoded bytes could not match a digest.
-	resp, b, err := c.send(ctx, u, r, "identity", bounds{"file", c.cfg.MaxFile, c.cfg.FileTime})
+	resp, b, err := c.send(ctx, u, r, "identity", bounds{"file", c.cfg.MaxFile, c.cfg.FileTime}) //nolint:bodyclose // b is its body
 	if err != nil {
 		return nil, err
 	}

@@ -156,7 +156,7 @@ func (s *Service) credentialOf(ctx context.Context, st *state, k key) (*credenti
 		return c.(*credential), nil
 	}
 	var c *credential
-	err := s.db.InSnapshot(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+	err := s.db.InSnapshot(scope.With(ctx, st.org), func(ctx context.Context, tx *db.Tx) (err error) {
 		c, err = st.find(ctx, tx, k)
 		return err
 	})

@@ -10,6 +10,7 @@ import (
 	"sluice.dev/sluice/ent/db"
 	"sluice.dev/sluice/tenants/access"
 	"sluice.dev/sluice/tenants/errs"
+	"sluice.dev/sluice/tenants/scope"
 )
 
 func TestA4_OneGrantsOnlyWhatOneMayDoThereOneself(t *testing.T) {
@@ -260,4 +261,27 @@ func TestT3_RequireHidesWhatOneMayNotSee(t *testing.T) {
 		b.is(b.svc.RequireIn(ctx, tx, access.VersionPublish, two), errs.NotFound)
 		return nil
 	}))
+}
+
+// TestR9_OrganizationWideActionsNeverCountOnARegistry writes the grant that the
+// service refuses, as a faulty or newer node might.
+func TestR9_OrganizationWideActionsNeverCountOnARegistry(t *testing.T) {
+	b := newBench(t)
+	one := b.registry(b.ours, "one")
+	b.ok(b.svc.CreateRole(b.ours, access.RoleInput{Name: "bypasser", Actions: []access.Action{access.RegistryRead, access.RegistryBypassFirewall}}))
+	ana := b.member(b.ours, "ana")
+	b.ok(b.db.InTx(b.ours, func(ctx context.Context, tx *db.Tx) error {
+		org, err := scope.Org(ctx)
+		b.ok(err)
+		tx.Changed(db.Change{Kind: db.Access, Org: org})
+		return tx.Ent.RoleGrant.Create().SetSubjectKind("MEMBER").SetSubjectID(ana.MemberID).SetRole("bypasser").SetRegistryID(one).SetCreatedAt(b.clock.now()).Exec(ctx)
+	}))
+	if !b.reads(b.ours, ana, one) {
+		t.Fatal("the grant does not work at all")
+	}
+	list, err := b.svc.Allowed(b.ours, ana, one)
+	b.ok(err)
+	if b.can(b.ours, ana, access.RegistryBypassFirewall, one) || b.can(b.ours, ana, access.RegistryBypassFirewall, uuid.Nil) || len(list) != 1 {
+		t.Errorf("past the firewall by a grant on a registry; allowed: %v", list)
+	}
 }

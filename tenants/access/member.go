@@ -148,14 +148,10 @@ func (s *Service) ReactivateMember(ctx context.Context, id uuid.UUID) error {
 		if err != nil || m.DeactivatedAt == nil {
 			return err
 		}
+		if err := t.boundMember(t.st.compile(MemberPrincipal(id))); err != nil {
+			return err
+		}
 		if err := t.Ent.Member.UpdateOne(m).ClearDeactivatedAt().Exec(ctx); err != nil {
-			return err
-		}
-		after, err := load(ctx, t.Tx)
-		if err != nil {
-			return err
-		}
-		if err := t.boundMember(after.compile(MemberPrincipal(id))); err != nil {
 			return err
 		}
 		return t.done(ctx, memberEvent("member:reactivate", m, nil))

@@ -10,7 +10,6 @@ import (
 
 	"sluice.dev/sluice/ent"
 	"sluice.dev/sluice/ent/db"
-	"sluice.dev/sluice/ent/member"
 	"sluice.dev/sluice/ent/rolegrant"
 	"sluice.dev/sluice/tenants/scope"
 )
@@ -30,7 +29,8 @@ type state struct {
 // state returns the organization's state, from memory when that may be trusted.
 func (s *Service) state(ctx context.Context, org uuid.UUID) (*state, error) {
 	return s.states.Get(ctx, org, func(ctx context.Context) (st *state, err error) {
-		err = s.db.InSnapshot(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+		// Bound to the key, so that nothing can be kept under another name.
+		err = s.db.InSnapshot(scope.With(ctx, org), func(ctx context.Context, tx *db.Tx) (err error) {
 			st, err = load(ctx, tx)
 			return err
 		})
@@ -89,25 +89,15 @@ func known(names []string) (out []Action) {
 	return out
 }
 
-func loadBindings(ctx context.Context, tx *db.Tx) (out []binding, err error) {
-	gone, err := tx.Ent.Member.Query().Where(member.DeactivatedAtNotNil()).IDs(ctx)
-	if err != nil {
-		return nil, err
-	}
-	away := make(map[uuid.UUID]bool, len(gone))
-	for _, id := range gone {
-		away[id] = true
-	}
+// loadBindings reads all grants, those of deactivated members too: whether a
+// credential is alive is looked at where it is found.
+func loadBindings(ctx context.Context, tx *db.Tx) ([]binding, error) {
 	rows, err := tx.Ent.RoleGrant.Query().All(ctx)
-	if err != nil {
-		return nil, err
+	out := make([]binding, len(rows))
+	for i, g := range rows {
+		out[i] = bindingOf(g)
 	}
-	for _, g := range rows {
-		if b := bindingOf(g); b.who.Kind != KindMember || !away[b.who.ID] {
-			out = append(out, b)
-		}
-	}
-	return out, nil
+	return out, err
 }
 
 func bindingOf(g *ent.RoleGrant) binding {

@@ -175,6 +175,20 @@ func TestA2_DeactivatedMemberTakesTokensAlong(t *testing.T) {
 	b.is(err, errs.Unauthenticated) // tokens end for good
 }
 
+// TestA2_TokenOfADeactivatedMemberIsDeadEvenIfNobodyRevokedIt writes what the
+// service never leaves behind.
+func TestA2_TokenOfADeactivatedMemberIsDeadEvenIfNobodyRevokedIt(t *testing.T) {
+	b := newBench(t)
+	ana := b.member(b.ours, "ana", access.Place{Role: access.Ordinary})
+	secret, _, err := b.svc.CreateToken(b.as(b.ours, ana), access.TokenInput{Name: "laptop", MemberID: ana.MemberID})
+	b.ok(err)
+	b.ok(b.db.InTx(b.ours, func(ctx context.Context, tx *db.Tx) error {
+		return tx.Ent.Member.UpdateOneID(ana.MemberID).SetDeactivatedAt(b.clock.now()).Exec(ctx)
+	}))
+	_, err = b.svc.Authenticate(b.ours, secret)
+	b.is(err, errs.Unauthenticated)
+}
+
 func TestA2_ReadOnlyTokenOnlyReads(t *testing.T) {
 	b := newBench(t)
 	reg := b.registry(b.ours, "team-a")

@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -84,13 +86,17 @@ func Changed(ctx context.Context, tx *db.Tx, pkg coord.Package) error {
 
 // Record writes an arrival: blob rows, package, version, files and one holding
 // per holder. A registry that holds the coordinates already keeps its copy. It
-// returns the version's id.
+// returns the version's id. Coordinates that were deleted for security are a
+// Conflict (D1). The caller has the package's lock.
 func Record(ctx context.Context, tx *db.Tx, now time.Time, a Arrival) (uuid.UUID, error) {
 	if len(a.Files) == 0 {
 		return uuid.Nil, errors.New("catalog: an arrival without files")
 	}
 	org, err := scope.Org(ctx)
 	if err != nil {
+		return uuid.Nil, err
+	}
+	if err := refuseBuried(ctx, tx, a); err != nil {
 		return uuid.Nil, err
 	}
 	if err := insertBlobs(ctx, tx, now, a.Files); err != nil {
@@ -127,6 +133,10 @@ func nonNil(p []uuid.UUID) []uuid.UUID {
 }
 
 func insertBlobs(ctx context.Context, tx *db.Tx, now time.Time, files []StoredFile) error {
+	// In one order, so that two arrivals that share files do not wait for each
+	// other.
+	files = slices.Clone(files)
+	slices.SortFunc(files, func(a, b StoredFile) int { return strings.Compare(a.Blob.SHA256, b.Blob.SHA256) })
 	for _, f := range files {
 		// Touching the row renews the grace time of bytes that nothing
 		// referred to for a while (D3), and locks it against the collector.
@@ -163,7 +173,7 @@ func PackageID(ctx context.Context, tx *db.Tx, pkg coord.Package) (id uuid.UUID,
 
 func ensureVersion(ctx context.Context, tx *db.Tx, org, pkg uuid.UUID, now time.Time, a Arrival) (uuid.UUID, error) {
 	digest := a.Files[0].Blob.SHA256
-	id, fresh := uuid.Must(uuid.NewV7()), false
+	id := uuid.Must(uuid.NewV7())
 	var remote *uuid.UUID
 	if a.Remote != uuid.Nil {
 		remote = &a.Remote
@@ -175,7 +185,7 @@ func ensureVersion(ctx context.Context, tx *db.Tx, org, pkg uuid.UUID, now time.
 	if err != nil {
 		return uuid.Nil, fmt.Errorf("catalog: version: %w", err)
 	}
-	if fresh = tag.RowsAffected() == 1; !fresh {
+	if tag.RowsAffected() == 0 { // it is known already
 		err := tx.QueryRow(ctx, `SELECT id FROM package_versions WHERE package_id = $1 AND version = $2 AND digest = $3`, pkg, a.Version.Version, digest).Scan(&id)
 		if err != nil {
 			return uuid.Nil, fmt.Errorf("catalog: version: %w", err)

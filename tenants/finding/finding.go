@@ -76,10 +76,19 @@ func (s *Service) reassess(ctx context.Context, shape *registry.Snapshot, pkg co
 	if err != nil {
 		return err
 	}
-	if err := s.act(ctx, shape, pkg, &f); err != nil {
+	// First what ends, then what begins: a version whose hold ends because its
+	// advisory was withdrawn may have another one that was not the hold's cause.
+	lifted, err := s.lift(ctx, shape, pkg, &f)
+	if err != nil {
 		return err
 	}
-	return s.lift(ctx, shape, pkg, &f)
+	if lifted {
+		err := s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return s.read(ctx, tx, shape, pkg, &f) })
+		if err != nil {
+			return err
+		}
+	}
+	return s.act(ctx, shape, pkg, &f)
 }
 
 func (s *Service) read(ctx context.Context, tx *db.Tx, shape *registry.Snapshot, pkg coord.Package, f *facts) error {
@@ -121,22 +130,26 @@ func (s *Service) read(ctx context.Context, tx *db.Tx, shape *registry.Snapshot,
 	return nil
 }
 
-// record opens a finding per match and closes those that match no more.
+// record opens a finding per match, brings open ones up to date, and closes
+// those that match no more.
 func (s *Service) record(ctx context.Context, tx *db.Tx, pkg coord.Package, matches map[string][]policy.Match) (changed bool, err error) {
-	keep := []string{} // "version advisory" of what is still true
+	keep := []string{} // "version kind advisory" of what is still true
 	for version, ms := range matches {
 		for _, m := range ms {
-			keep = append(keep, version+" "+m.ID)
 			kind := "VULNERABILITY"
 			if m.Malware {
 				kind = "MALWARE"
 			}
+			keep = append(keep, version+" "+kind+" "+m.ID)
 			details, err := json.Marshal(map[string]any{"summary": m.Summary, "aliases": m.Aliases, "fixedIn": m.FixedIn, "cvss": m.CVSS})
 			if err != nil {
 				return false, err
 			}
 			tag, err := tx.Exec(ctx, `INSERT INTO findings (id, org_id, ecosystem, name, version, kind, reference, severity, details, opened_at)
-				VALUES ($1, current_setting('app.org')::uuid, $2,$3,$4,$5,$6,$7,$8,$9) ON CONFLICT DO NOTHING`,
+				VALUES ($1, current_setting('app.org')::uuid, $2,$3,$4,$5,$6,$7,$8,$9)
+				ON CONFLICT (org_id, ecosystem, name, version, kind, reference, (coalesce(registry_id, '00000000-0000-0000-0000-000000000000'))) WHERE closed_at IS NULL
+				DO UPDATE SET severity = excluded.severity, details = excluded.details
+				WHERE (findings.severity, findings.details) IS DISTINCT FROM (excluded.severity, excluded.details)`,
 				uuid.Must(uuid.NewV7()), pkg.Ecosystem, pkg.Name, version, kind, m.ID, m.Effective().String(), details, s.Now())
 			if err != nil {
 				return false, fmt.Errorf("open finding: %w", err)
@@ -145,7 +158,7 @@ func (s *Service) record(ctx context.Context, tx *db.Tx, pkg coord.Package, matc
 		}
 	}
 	tag, err := tx.Exec(ctx, `UPDATE findings SET closed_at = $4 WHERE ecosystem = $1 AND name = $2 AND closed_at IS NULL
-		AND kind IN ('VULNERABILITY', 'MALWARE') AND NOT (version || ' ' || reference) = ANY ($3)`, pkg.Ecosystem, pkg.Name, keep, s.Now())
+		AND kind IN ('VULNERABILITY', 'MALWARE') AND NOT (version || ' ' || kind || ' ' || reference) = ANY ($3)`, pkg.Ecosystem, pkg.Name, keep, s.Now())
 	if err != nil {
 		return false, fmt.Errorf("close findings: %w", err)
 	}
@@ -189,8 +202,9 @@ func (s *Service) evaluate(n *registry.Node, v coord.Version, h catalog.Holding,
 
 // lift releases POLICY holds whose cause has gone (Q5): none of the findings
 // that opened one is there any more. Only rules about advisories are looked at;
-// the other rules' causes do not go away by themselves.
-func (s *Service) lift(ctx context.Context, shape *registry.Snapshot, pkg coord.Package, f *facts) error {
+// the other rules' causes do not go away by themselves. It reports whether it
+// released any.
+func (s *Service) lift(ctx context.Context, shape *registry.Snapshot, pkg coord.Package, f *facts) (lifted bool, err error) {
 	for _, h := range f.open {
 		n := shape.Node(h.RegistryID)
 		if n == nil || h.RuleID == nil || !autoRelease(n, *h.RuleID) || len(h.Evidence) == 0 {
@@ -202,10 +216,11 @@ func (s *Service) lift(ctx context.Context, shape *registry.Snapshot, pkg coord.
 		}
 		why := fmt.Sprintf("%s no longer affects %s@%s", strings.Join(h.Evidence, ", "), pkg.Name, *h.Version)
 		if err := s.Quarantine.LiftPolicy(ctx, h.ID, why); err != nil {
-			return err
+			return lifted, err
 		}
+		lifted = true
 	}
-	return nil
+	return lifted, nil
 }
 
 func autoRelease(n *registry.Node, rule uuid.UUID) bool {

@@ -55,10 +55,11 @@ func Since(matches []policy.Match, version string, opened map[string]time.Time) 
 }
 
 // Due returns the packages with open vulnerability findings, by ecosystem: time
-// alone may have changed what the rules say about them.
+// alone may have changed what the rules say about them. Acknowledged findings
+// are among them, since they are acknowledged in one registry only.
 func Due(ctx context.Context, tx *db.Tx) (map[coord.Ecosystem][]string, error) {
 	rows, err := tx.Query(ctx, `SELECT DISTINCT ecosystem, name FROM findings
-		WHERE closed_at IS NULL AND acknowledged_at IS NULL AND kind = 'VULNERABILITY' ORDER BY 1, 2`)
+		WHERE closed_at IS NULL AND kind = 'VULNERABILITY' ORDER BY 1, 2`)
 	if err != nil {
 		return nil, fmt.Errorf("read findings: %w", err)
 	}

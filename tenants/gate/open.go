@@ -31,7 +31,7 @@ func (g *Gate) Open(ctx context.Context, req OpenRequest) (Opened, error) {
 	key := runKey{org, req.Registry, coord.Version{Package: req.Package, Version: req.Version}}
 	for range 3 {
 		inner, run := g.running.enter(ctx, key, req.Cut)
-		out, err := g.open(inner, req)
+		out, err := g.open(ctx, inner, req)
 		if out.Content != nil && err == nil {
 			if content := g.delivering(run, out.Content); content != nil {
 				return Opened{Content: content}, nil
@@ -60,9 +60,11 @@ func (g *Gate) delivering(run *run, c *Content) *Content {
 	return out
 }
 
-// open decides once.
-func (g *Gate) open(ctx context.Context, req OpenRequest) (Opened, error) {
-	v, e, f, refusal, err := g.find(ctx, req)
+// open decides once. What brings bytes in ends with the run, which a decision
+// against the version cuts; deciding and refusing end with the asker only, or a
+// refusal that opens a hold would cut itself.
+func (g *Gate) open(asker, ctx context.Context, req OpenRequest) (Opened, error) {
+	v, e, f, refusal, err := g.find(asker, req)
 	if err != nil || refusal != nil {
 		return Opened{Refusal: refusal}, err
 	}
@@ -91,7 +93,7 @@ func (g *Gate) open(ctx context.Context, req OpenRequest) (Opened, error) {
 	if err != nil {
 		return Opened{}, err
 	}
-	v, e, _, refusal, err = g.find(ctx, req)
+	v, e, _, refusal, err = g.find(asker, req)
 	switch {
 	case err != nil || refusal != nil:
 		return Opened{Refusal: refusal}, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -44,7 +45,10 @@ func (s *Service) Delete(ctx context.Context, registry uuid.UUID, name, version,
 		if err != nil {
 			return err
 		}
-		security := r.Kind == entregistry.KindFIREWALL && state.Held(r.ID, v) != nil
+		security, err := s.quarantined(ctx, tx, state, r, pkg, v)
+		if err != nil {
+			return err
+		}
 		digest, err := drop(ctx, tx, r.ID, pkg, v)
 		if err != nil {
 			return err
@@ -53,8 +57,12 @@ func (s *Service) Delete(ctx context.Context, registry uuid.UUID, name, version,
 			return errs.New(errs.NotFound, op, "the registry %q does not hold %s@%s", r.Name, pkg.Name, v)
 		}
 		if security {
-			if out.Tombstone, err = s.bury(ctx, tx, r, coord.Version{Package: pkg, Version: v}, digest, reason); err != nil {
+			var fresh bool
+			if out.Tombstone, fresh, err = s.bury(ctx, tx, r, coord.Version{Package: pkg, Version: v}, digest, reason); err != nil {
 				return err
+			}
+			if !fresh && digest == "" {
+				return nil // it was deleted before, and has not come back
 			}
 			if err := s.closeExact(ctx, tx, r, pkg, v); err != nil {
 				return err
@@ -68,6 +76,20 @@ func (s *Service) Delete(ctx context.Context, registry uuid.UUID, name, version,
 		return catalog.Changed(ctx, tx, pkg)
 	})
 	return out, err
+}
+
+// quarantined reports whether a deletion of the version deletes for security: a
+// hold of the firewall itself, or one of a firewall above that has not been
+// written down here yet, is in force on it (C2, D1).
+func (s *Service) quarantined(ctx context.Context, tx *db.Tx, state *State, r *ent.Registry, pkg coord.Package, version string) (bool, error) {
+	if r.Kind != entregistry.KindFIREWALL {
+		return false, nil
+	}
+	if state.Held(r.ID, version) != nil {
+		return true, nil
+	}
+	covering, err := s.covering(ctx, tx, &pkg, []uuid.UUID{r.ID})
+	return slices.ContainsFunc(covering, func(c covered) bool { return c.version == version }), err
 }
 
 // drop removes a holding and returns the digest of what it was, "" when the
@@ -85,22 +107,27 @@ func drop(ctx context.Context, tx *db.Tx, registry uuid.UUID, pkg coord.Package,
 	return digest, nil
 }
 
-func (s *Service) bury(ctx context.Context, tx *db.Tx, r *ent.Registry, v coord.Version, digest, reason string) (*ent.Tombstone, error) {
+// bury leaves a tombstone and starts the cascade, and reports whether the
+// tombstone is new. An open one stays; what has come to be held below it since,
+// past it by its own origin, is looked for again.
+func (s *Service) bury(ctx context.Context, tx *db.Tx, r *ent.Registry, v coord.Version, digest, reason string) (t *ent.Tombstone, fresh bool, err error) {
 	have, err := tx.Ent.Tombstone.Query().Where(tombstone.RegistryID(r.ID), tombstone.Ecosystem(v.Ecosystem), tombstone.Name(v.Name),
 		tombstone.Version(v.Version), tombstone.LiftedAtIsNil()).Only(ctx)
+	if err == nil && digest != "" {
+		return have, false, s.startCascade(ctx, tx, cascade.ActionDELETE, r.ID, nil, have)
+	}
 	if err == nil || !ent.IsNotFound(err) {
-		return have, err
+		return have, false, err
 	}
 	c := tx.Ent.Tombstone.Create().SetRegistryID(r.ID).SetEcosystem(v.Ecosystem).SetName(v.Name).SetVersion(v.Version).
 		SetReason(reason).SetCreatedBy(scope.ActorOf(ctx).Name).SetCreatedAt(s.Now())
 	if digest != "" {
 		c.SetDigest(digest)
 	}
-	t, err := c.Save(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("leave tombstone: %w", err)
+	if t, err = c.Save(ctx); err != nil {
+		return nil, false, fmt.Errorf("leave tombstone: %w", err)
 	}
-	return t, s.startCascade(ctx, tx, cascade.ActionDELETE, r.ID, nil, t)
+	return t, true, s.startCascade(ctx, tx, cascade.ActionDELETE, r.ID, nil, t)
 }
 
 // closeExact ends the holds that named exactly the deleted version here: the
@@ -119,7 +146,9 @@ func (s *Service) closeExact(ctx context.Context, tx *db.Tx, r *ent.Registry, pk
 	return nil
 }
 
-// Lift removes a tombstone's effect: the version may come back.
+// Lift removes a tombstone's effect: the version may come back. While the
+// deletion is still being carried to the registries below it is a Conflict,
+// since what came back would be deleted again.
 func (s *Service) Lift(ctx context.Context, id uuid.UUID, reason string) (*ent.Tombstone, error) {
 	const op = "lift tombstone"
 	if strings.TrimSpace(reason) == "" {
@@ -133,6 +162,13 @@ func (s *Service) Lift(ctx context.Context, id uuid.UUID, reason string) (*ent.T
 		}
 		if out = t; err != nil || t.LiftedAt != nil {
 			return err
+		}
+		running, err := tx.Ent.Cascade.Query().Where(cascade.TombstoneID(id), cascade.FinishedAtIsNil()).Exist(ctx)
+		if err != nil {
+			return err
+		}
+		if running {
+			return errs.New(errs.Conflict, op, "%s@%s is still being deleted from the registries below; lift the tombstone when that has finished", t.Name, t.Version)
 		}
 		if out, err = tx.Ent.Tombstone.UpdateOne(t).SetLiftedAt(s.Now()).SetLiftedBy(scope.ActorOf(ctx).Name).Save(ctx); err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -22,6 +23,7 @@ import (
 	"sluice.dev/sluice/tenants/catalog"
 	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/errs"
+	"sluice.dev/sluice/tenants/registry"
 	"sluice.dev/sluice/tenants/scope"
 )
 
@@ -49,8 +51,8 @@ func (s *Service) Hold(ctx context.Context, in HoldInput) (*ent.Hold, error) {
 	if strings.TrimSpace(in.Reason) == "" {
 		return nil, errs.New(errs.Invalid, op, "a hold needs a reason, which everybody who is refused will read").On("reason")
 	}
-	if len(in.Reason) > 2000 {
-		return nil, errs.New(errs.Invalid, op, "the reason has %d characters; the limit is 2000", len(in.Reason)).On("reason")
+	if n := utf8.RuneCountInString(in.Reason); n > 2000 {
+		return nil, errs.New(errs.Invalid, op, "the reason has %d characters; the limit is 2000", n).On("reason")
 	}
 	var out *ent.Hold
 	err := s.inPackage(ctx, op, in.Registry, in.Name, func(ctx context.Context, tx *db.Tx, r *ent.Registry, pkg coord.Package) error {
@@ -59,7 +61,7 @@ func (s *Service) Hold(ctx context.Context, in HoldInput) (*ent.Hold, error) {
 			return err
 		}
 		var err error
-		out, err = s.open(ctx, tx, o)
+		out, _, err = s.open(ctx, tx, o)
 		return err
 	})
 	return out, err
@@ -74,13 +76,13 @@ type PolicyHold struct {
 	Evidence []string
 }
 
-// HoldByPolicy opens a POLICY hold, once, and asks for the bytes to be brought
-// in for review.
+// HoldByPolicy opens a POLICY hold and asks for the bytes to be brought in for
+// review. One that is open already stays as it is, and nothing is written (Q7).
 func (s *Service) HoldByPolicy(ctx context.Context, in PolicyHold) error {
 	return s.inPackage(ctx, "quarantine", in.Registry, in.Version.Name, func(ctx context.Context, tx *db.Tx, r *ent.Registry, pkg coord.Package) error {
 		o := opening{registry: r, pkg: pkg, version: &in.Version.Version, cause: hold.CausePOLICY, reason: in.Reason, evidence: in.Evidence, rule: &in.Rule}
-		h, err := s.open(ctx, tx, o)
-		if err != nil {
+		h, fresh, err := s.open(ctx, tx, o)
+		if err != nil || !fresh {
 			return err
 		}
 		org, err := scope.Org(ctx)
@@ -91,15 +93,14 @@ func (s *Service) HoldByPolicy(ctx context.Context, in PolicyHold) error {
 	})
 }
 
-// inPackage runs fn under the package's exclusive lock.
-func (s *Service) inPackage(ctx context.Context, op string, registry uuid.UUID, name string,
+// inPackage runs fn under the package's exclusive lock. The graph is shared
+// meanwhile: an edge that is being removed takes the holds that came through it
+// along (R9), so it goes either before a hold is opened or after.
+func (s *Service) inPackage(ctx context.Context, op string, id uuid.UUID, name string,
 	fn func(context.Context, *db.Tx, *ent.Registry, coord.Package) error) error {
 	return db.Retry(ctx, func() error {
 		return s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-			r, err := tx.Ent.Registry.Query().Where(entregistry.ID(registry), entregistry.DeletedAtIsNil()).Only(ctx)
-			if ent.IsNotFound(err) {
-				return errs.New(errs.NotFound, op, "there is no registry %s", registry)
-			}
+			r, err := shared(ctx, tx, op, id)
 			if err != nil {
 				return err
 			}
@@ -114,6 +115,25 @@ func (s *Service) inPackage(ctx context.Context, op string, registry uuid.UUID, 
 			return fn(ctx, tx, r, pkg)
 		})
 	})
+}
+
+// shared returns a registry that is not deleted under its graph's shared lock.
+func shared(ctx context.Context, tx *db.Tx, op string, id uuid.UUID) (*ent.Registry, error) {
+	find := func() (*ent.Registry, error) {
+		r, err := tx.Ent.Registry.Query().Where(entregistry.ID(id), entregistry.DeletedAtIsNil()).Only(ctx)
+		if ent.IsNotFound(err) {
+			return nil, errs.New(errs.NotFound, op, "there is no registry %s", id)
+		}
+		return r, err
+	}
+	r, err := find()
+	if err != nil {
+		return nil, err
+	}
+	if err := registry.LockGraph(ctx, tx, r.Ecosystem, true); err != nil {
+		return nil, err
+	}
+	return find()
 }
 
 // opening is a hold about to be opened.
@@ -147,8 +167,8 @@ func (o *opening) narrow(op, version, within string) error {
 	return nil
 }
 
-// open needs the package's exclusive lock.
-func (s *Service) open(ctx context.Context, tx *db.Tx, o opening) (*ent.Hold, error) {
+// open needs the package's exclusive lock. It reports whether the hold is new.
+func (s *Service) open(ctx context.Context, tx *db.Tx, o opening) (h *ent.Hold, fresh bool, err error) {
 	q := tx.Ent.Hold.Query().Where(hold.RegistryID(o.registry.ID), hold.Ecosystem(o.pkg.Ecosystem), hold.Name(o.pkg.Name),
 		hold.CauseEQ(o.cause), hold.ReleasedAtIsNil())
 	if o.version != nil {
@@ -163,7 +183,7 @@ func (s *Service) open(ctx context.Context, tx *db.Tx, o opening) (*ent.Hold, er
 	}
 	have, err := q.Only(ctx)
 	if err == nil || !ent.IsNotFound(err) {
-		return have, err
+		return have, false, err
 	}
 	c := tx.Ent.Hold.Create().SetRegistryID(o.registry.ID).SetEcosystem(o.pkg.Ecosystem).SetName(o.pkg.Name).SetCause(o.cause).
 		SetNillableVersion(o.version).SetNillableVersionRange(o.within).SetReason(o.reason).SetNillableRuleID(o.rule).
@@ -171,22 +191,21 @@ func (s *Service) open(ctx context.Context, tx *db.Tx, o opening) (*ent.Hold, er
 	if len(o.evidence) > 0 {
 		c.SetEvidence(o.evidence)
 	}
-	h, err := c.Save(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("open hold: %w", err)
+	if h, err = c.Save(ctx); err != nil {
+		return nil, false, fmt.Errorf("open hold: %w", err)
 	}
 	err = s.Audit.Record(ctx, tx, audit.Event{Action: "version:quarantine", ObjectType: "hold", ObjectID: h.ID.String(), Registry: o.registry.ID,
 		Reason: o.reason, After: describe(h)})
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if err := catalog.Changed(ctx, tx, o.pkg); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if o.registry.Kind == entregistry.KindFIREWALL { // a hold in a package registry does not cascade (C8)
 		err = s.startCascade(ctx, tx, cascade.ActionHOLD, o.registry.ID, h, nil)
 	}
-	return h, err
+	return h, true, err
 }
 
 func describe(h *ent.Hold) map[string]any {
@@ -252,6 +271,9 @@ func (s *Service) release(ctx context.Context, tx *db.Tx, h *ent.Hold, reason st
 	if err != nil {
 		return nil, err
 	}
+	if err := s.acknowledge(ctx, tx, h); err != nil {
+		return nil, err
+	}
 	if err := catalog.Changed(ctx, tx, coord.Package{Ecosystem: h.Ecosystem, Name: h.Name}); err != nil {
 		return nil, err
 	}
@@ -259,6 +281,23 @@ func (s *Service) release(ctx context.Context, tx *db.Tx, h *ent.Hold, reason st
 		err = s.startCascade(ctx, tx, cascade.ActionRELEASE, h.RegistryID, out, nil)
 	}
 	return out, err
+}
+
+// acknowledge says on the findings that caused a POLICY hold who accepted them
+// (Q4). A release by the policy itself accepts nothing. What does not hold again
+// because of it is told by the released hold, since it is so in its registry
+// only.
+func (s *Service) acknowledge(ctx context.Context, tx *db.Tx, h *ent.Hold) error {
+	who := scope.ActorOf(ctx).Name
+	if h.Cause != hold.CausePOLICY || who == LiftedBy || h.Version == nil {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `UPDATE findings SET acknowledged_at = $5, acknowledged_by = $6 WHERE ecosystem = $1 AND name = $2 AND version = $3
+		AND reference = ANY ($4) AND closed_at IS NULL AND acknowledged_at IS NULL`, h.Ecosystem, h.Name, *h.Version, h.Evidence, s.Now(), who)
+	if err != nil {
+		return fmt.Errorf("acknowledge findings: %w", err)
+	}
+	return nil
 }
 
 // LiftPolicy closes a POLICY hold whose cause has gone (Q5).

@@ -12,8 +12,8 @@ import (
 )
 
 // graph is the shape of one ecosystem in an organization, as a change of it
-// looks at it under the graph's lock. Walks memoise per registry, so diamonds
-// cost nothing.
+// looks at it under the graph's lock. Deleted registries are not in it. Walks
+// memoise per registry, so diamonds cost nothing.
 type graph struct {
 	name     map[uuid.UUID]string
 	firewall map[uuid.UUID]bool
@@ -25,7 +25,7 @@ type graph struct {
 func loadGraph(ctx context.Context, tx *db.Tx, e coord.Ecosystem) (*graph, error) {
 	g := &graph{name: map[uuid.UUID]string{}, firewall: map[uuid.UUID]bool{}, up: map[uuid.UUID][]uuid.UUID{},
 		down: map[uuid.UUID][]uuid.UUID{}, remotes: map[uuid.UUID][]uuid.UUID{}}
-	rows, err := tx.Query(ctx, `SELECT id, name, kind = 'FIREWALL' FROM registries WHERE ecosystem = $1`, e)
+	rows, err := tx.Query(ctx, `SELECT id, name, kind = 'FIREWALL' FROM registries WHERE ecosystem = $1 AND deleted_at IS NULL`, e)
 	if err != nil {
 		return nil, err
 	}
@@ -42,7 +42,7 @@ func loadGraph(ctx context.Context, tx *db.Tx, e coord.Ecosystem) (*graph, error
 		return nil, err
 	}
 	rows, err = tx.Query(ctx, `SELECT u.registry_id, u.source_registry_id, u.remote_id FROM upstreams u
-		JOIN registries r ON r.id = u.registry_id WHERE r.ecosystem = $1 ORDER BY u.registry_id, u.position`, e)
+		JOIN registries r ON r.id = u.registry_id WHERE r.ecosystem = $1 AND r.deleted_at IS NULL ORDER BY u.registry_id, u.position`, e)
 	if err != nil {
 		return nil, err
 	}
@@ -114,22 +114,41 @@ func (g *graph) cut(registry, source uuid.UUID) {
 	g.up[registry] = kept
 }
 
-// checkLimits checks R8's bounds as they would be with the new edge: for the
-// registry and everything below it.
-func (g *graph) checkLimits(op string, registry, source uuid.UUID) error {
+// add adds an edge to the picture.
+func (g *graph) add(registry, source uuid.UUID) {
 	g.up[registry] = append(g.up[registry], source)
 	g.down[source] = append(g.down[source], registry)
+}
+
+// checkLimits checks R8's bounds for a registry whose edges have changed, and
+// for everything below it.
+func (g *graph) checkLimits(op string, registry uuid.UUID) error {
 	depths := map[uuid.UUID]int{}
 	for below := range reach(g.down, registry) {
 		if d := depth(g.up, below, depths); d > MaxDepth {
 			return errs.New(errs.Invalid, op, "with this edge the hierarchy above %q would be %d registries deep; the limit is %d (%s)",
-				g.name[below], d, MaxDepth, strings.Join(g.names(g.path(below, source)), " -> ")).On("source")
+				g.name[below], d, MaxDepth, strings.Join(g.names(g.longest(below, depths)), " -> ")).On("source")
 		}
 		if n := len(reach(g.up, below)) - 1; n > MaxReachable {
 			return errs.New(errs.Invalid, op, "with this edge %q would reach %d registries upward; the limit is %d", g.name[below], n, MaxReachable).On("source")
 		}
 	}
 	return nil
+}
+
+// longest returns the longest way up from a registry, by depths that are known.
+func (g *graph) longest(from uuid.UUID, depths map[uuid.UUID]int) []uuid.UUID {
+	way := []uuid.UUID{from}
+	for at := from; len(g.up[at]) > 0; {
+		next := g.up[at][0]
+		for _, s := range g.up[at] {
+			if depths[s] > depths[next] {
+				next = s
+			}
+		}
+		way, at = append(way, next), next
+	}
+	return way
 }
 
 // reach returns everything reachable over edges, the start included.

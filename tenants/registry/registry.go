@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -19,7 +20,6 @@ import (
 	"sluice.dev/sluice/tenants/audit"
 	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/errs"
-	"sluice.dev/sluice/tenants/policy"
 	"sluice.dev/sluice/tenants/scope"
 )
 
@@ -65,19 +65,36 @@ type CreateInput struct {
 	Upstream *UpstreamInput
 }
 
+const maxDescription = 2000 // characters
+
 var nameRule = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$`)
 
 func (s *Service) checkNew(op string, in CreateInput) error {
+	if err := s.checkEcosystem(op, in.Ecosystem, "a registry"); err != nil {
+		return err
+	}
 	switch {
-	case !in.Ecosystem.Valid():
-		return errs.New(errs.Invalid, op, "%q is no ecosystem; choose NPM, PYPI, MAVEN or NUGET", in.Ecosystem).On("ecosystem")
-	case !s.built(in.Ecosystem):
-		return errs.New(errs.Invalid, op, "the %s protocol is not built yet, so a registry of it could serve nobody; choose %s",
-			in.Ecosystem, joinEcosystems(s.Built)).On("ecosystem")
 	case !nameRule.MatchString(in.Name):
 		return errs.New(errs.Invalid, op, "%q is no registry name; use 1 to 64 lower-case letters, digits, dots, dashes or underscores, beginning and ending with a letter or digit", in.Name).On("name")
-	case len(in.Description) > 2000:
-		return errs.New(errs.Invalid, op, "the description has %d characters; the limit is 2000", len(in.Description)).On("description")
+	case in.Kind != Firewall && in.Kind != PackageRegistry:
+		return errs.New(errs.Invalid, op, "%q is no kind of registry; choose FIREWALL or PACKAGE", in.Kind).On("kind")
+	}
+	return checkDescription(op, in.Description)
+}
+
+func checkDescription(op, text string) error {
+	if n := utf8.RuneCountInString(text); n > maxDescription {
+		return errs.New(errs.Invalid, op, "the description has %d characters; the limit is %d", n, maxDescription).On("description")
+	}
+	return nil
+}
+
+func (s *Service) checkEcosystem(op string, e coord.Ecosystem, what string) error {
+	switch {
+	case !e.Valid():
+		return errs.New(errs.Invalid, op, "%q is no ecosystem; choose NPM, PYPI, MAVEN or NUGET", e).On("ecosystem")
+	case !s.built(e):
+		return errs.New(errs.Invalid, op, "the %s protocol is not built yet, so %s of it could serve nobody; choose %s", e, what, joinEcosystems(s.Built)).On("ecosystem")
 	}
 	return nil
 }
@@ -108,7 +125,7 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (*ent.Registry, er
 	}
 	var made *ent.Registry
 	err := s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		if err := lockGraph(ctx, tx, in.Ecosystem); err != nil {
+		if err := LockGraph(ctx, tx, in.Ecosystem, false); err != nil {
 			return err
 		}
 		r, err := tx.Ent.Registry.Create().SetEcosystem(in.Ecosystem).SetKind(in.Kind).SetName(in.Name).
@@ -120,7 +137,11 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (*ent.Registry, er
 			return err
 		}
 		if in.Kind == Firewall {
-			if err := s.addRules(ctx, tx, r.ID, policy.DefaultFirewallRules()); err != nil {
+			rules, err := firstRules(ctx, tx)
+			if err != nil {
+				return err
+			}
+			if err := s.addRules(ctx, tx, r.ID, rules); err != nil {
 				return err
 			}
 		}
@@ -146,7 +167,12 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (*ent.Registry, er
 func (s *Service) Update(ctx context.Context, id uuid.UUID, name, description *string, internal *bool) (*ent.Registry, error) {
 	const op = "update registry"
 	if name != nil && !nameRule.MatchString(*name) {
-		return nil, errs.New(errs.Invalid, op, "%q is no registry name; use 1 to 64 lower-case letters, digits, dots, dashes or underscores", *name).On("name")
+		return nil, errs.New(errs.Invalid, op, "%q is no registry name; use 1 to 64 lower-case letters, digits, dots, dashes or underscores, beginning and ending with a letter or digit", *name).On("name")
+	}
+	if description != nil {
+		if err := checkDescription(op, *description); err != nil {
+			return nil, err
+		}
 	}
 	var out *ent.Registry
 	err := s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
@@ -176,65 +202,6 @@ func (s *Service) Update(ctx context.Context, id uuid.UUID, name, description *s
 	return out, err
 }
 
-// Delete hides a registry; it can be undone for 7 days (D4). One that others
-// use as an upstream cannot be deleted.
-func (s *Service) Delete(ctx context.Context, id uuid.UUID) error {
-	const op = "delete registry"
-	return s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		r, err := live(ctx, tx, op, id)
-		if err != nil {
-			return err
-		}
-		if err := lockGraph(ctx, tx, r.Ecosystem); err != nil {
-			return err
-		}
-		below, err := directDownstream(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		if len(below) > 0 {
-			return errs.New(errs.Conflict, op, "the registry %q is an upstream of %s; remove it there first", r.Name, strings.Join(below, ", "))
-		}
-		if err := tx.Ent.Registry.UpdateOne(r).SetDeletedAt(s.Now()).Exec(ctx); err != nil {
-			return err
-		}
-		if err := s.Audit.Record(ctx, tx, audit.Event{Action: "registry:delete", ObjectType: "registry", ObjectID: id.String(), Registry: id}); err != nil {
-			return err
-		}
-		return s.changed(ctx, tx)
-	})
-}
-
-// Undelete brings a deleted registry back within 7 days, unless its name has
-// been taken meanwhile.
-func (s *Service) Undelete(ctx context.Context, id uuid.UUID) error {
-	const op = "undelete registry"
-	return s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		r, err := tx.Ent.Registry.Get(ctx, id)
-		switch {
-		case ent.IsNotFound(err):
-			return notFound(op, id)
-		case err != nil:
-			return err
-		case r.DeletedAt == nil:
-			return nil
-		case s.Now().Sub(*r.DeletedAt) > 7*24*time.Hour:
-			return errs.New(errs.Conflict, op, "the registry %q was deleted more than 7 days ago", r.Name)
-		}
-		err = tx.Ent.Registry.UpdateOne(r).ClearDeletedAt().Exec(ctx)
-		if _, dup := db.IsUnique(err); dup {
-			return errs.Wrap(err, errs.Conflict, op, "another registry is named %q now; rename that one first", r.Name)
-		}
-		if err != nil {
-			return err
-		}
-		if err := s.Audit.Record(ctx, tx, audit.Event{Action: "registry:undelete", ObjectType: "registry", ObjectID: id.String(), Registry: id}); err != nil {
-			return err
-		}
-		return s.changed(ctx, tx)
-	})
-}
-
 // Get returns a registry that is not deleted.
 func (s *Service) Get(ctx context.Context, tx *db.Tx, id uuid.UUID) (*ent.Registry, error) {
 	return live(ctx, tx, "get registry", id)
@@ -248,16 +215,33 @@ func live(ctx context.Context, tx *db.Tx, op string, id uuid.UUID) (*ent.Registr
 	return r, err
 }
 
+// lockedLive is live under the graph's lock: what it returns stays true until
+// the transaction ends.
+func lockedLive(ctx context.Context, tx *db.Tx, op string, id uuid.UUID) (*ent.Registry, error) {
+	r, err := live(ctx, tx, op, id)
+	if err != nil {
+		return nil, err
+	}
+	if err := LockGraph(ctx, tx, r.Ecosystem, false); err != nil {
+		return nil, err
+	}
+	return live(ctx, tx, op, id)
+}
+
 func notFound(op string, id uuid.UUID) error {
 	return errs.New(errs.NotFound, op, "there is no registry %s", id)
 }
 
-func lockGraph(ctx context.Context, tx *db.Tx, e coord.Ecosystem) error {
+// LockGraph takes the lock of an organization's graph in one ecosystem until
+// the transaction ends. Changes of edges take it alone (R8); who relies on the
+// edges as they are, such as a hold that reaches the registries below, shares
+// it, and takes it before a package's lock.
+func LockGraph(ctx context.Context, tx *db.Tx, e coord.Ecosystem, shared bool) error {
 	org, err := scope.Org(ctx)
 	if err != nil {
 		return err
 	}
-	return tx.Lock(ctx, false, "graph", org.String(), string(e))
+	return tx.Lock(ctx, shared, "graph", org.String(), string(e))
 }
 
 func (s *Service) changed(ctx context.Context, tx *db.Tx) error {
@@ -267,9 +251,4 @@ func (s *Service) changed(ctx context.Context, tx *db.Tx) error {
 	}
 	tx.Changed(db.Change{Kind: db.Config, Org: org})
 	return nil
-}
-
-func directDownstream(ctx context.Context, tx *db.Tx, id uuid.UUID) ([]string, error) {
-	return tx.Ent.Registry.Query().Where(entregistry.DeletedAtIsNil(), entregistry.HasUpstreamsWith(sourceIs(id))).
-		Order(ent.Asc(entregistry.FieldName)).Select(entregistry.FieldName).Strings(ctx)
 }

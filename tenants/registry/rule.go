@@ -12,7 +12,9 @@ import (
 	entrule "sluice.dev/sluice/ent/policyrule"
 	"sluice.dev/sluice/tenants/audit"
 	"sluice.dev/sluice/tenants/errs"
+	"sluice.dev/sluice/tenants/license"
 	"sluice.dev/sluice/tenants/policy"
+	"sluice.dev/sluice/tenants/scope"
 )
 
 // AddRule appends a rule to a registry's policy.
@@ -23,6 +25,9 @@ func (s *Service) AddRule(ctx context.Context, registryID uuid.UUID, rule policy
 	}
 	err := s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if _, err := live(ctx, tx, op, registryID); err != nil {
+			return err
+		}
+		if err := lockRules(ctx, tx, registryID); err != nil {
 			return err
 		}
 		rules := []policy.Rule{rule}
@@ -76,11 +81,21 @@ func (s *Service) UpdateRule(ctx context.Context, rule policy.Rule) error {
 func (s *Service) RemoveRule(ctx context.Context, id uuid.UUID) error {
 	const op = "remove rule"
 	return s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		old, err := tx.Ent.PolicyRule.Get(ctx, id)
-		if ent.IsNotFound(err) {
-			return errs.New(errs.NotFound, op, "there is no rule %s", id)
+		find := func() (*ent.PolicyRule, error) {
+			r, err := tx.Ent.PolicyRule.Get(ctx, id)
+			if ent.IsNotFound(err) {
+				return nil, errs.New(errs.NotFound, op, "there is no rule %s", id)
+			}
+			return r, err
 		}
+		old, err := find()
 		if err != nil {
+			return err
+		}
+		if err := lockRules(ctx, tx, old.RegistryID); err != nil {
+			return err
+		}
+		if old, err = find(); err != nil { // as it is under the lock
 			return err
 		}
 		before, err := ruleOf(old)
@@ -90,11 +105,50 @@ func (s *Service) RemoveRule(ctx context.Context, id uuid.UUID) error {
 		if err := tx.Ent.PolicyRule.DeleteOneID(id).Exec(ctx); err != nil {
 			return err
 		}
+		if err := tx.Ent.PolicyRule.Update().Where(entrule.RegistryID(old.RegistryID), entrule.PositionGT(old.Position)).AddPosition(-1).Exec(ctx); err != nil {
+			return err
+		}
 		if err := s.Audit.Record(ctx, tx, audit.Event{Action: "policy:remove", ObjectType: "rule", ObjectID: id.String(), Registry: old.RegistryID, Before: before}); err != nil {
 			return err
 		}
 		return s.changed(ctx, tx)
 	})
+}
+
+// lockRules serialises changes of the order of a registry's rules.
+func lockRules(ctx context.Context, tx *db.Tx, registryID uuid.UUID) error {
+	return tx.Lock(ctx, false, "rules", registryID.String())
+}
+
+// firstRules are those of a new firewall: the licence rule has the
+// organization's default licence policy, if it has set one (P11).
+func firstRules(ctx context.Context, tx *db.Tx) ([]policy.Rule, error) {
+	org, err := scope.Org(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o, err := tx.Ent.Organization.Get(ctx, org)
+	if err != nil {
+		return nil, err
+	}
+	rules := policy.DefaultFirewallRules()
+	var set map[string]json.RawMessage
+	if err := json.Unmarshal(o.LicensePolicy, &set); err != nil || len(set) == 0 {
+		return rules, err
+	}
+	licences := license.Policy{}
+	if err := json.Unmarshal(o.LicensePolicy, &licences); err != nil {
+		return nil, errs.Wrap(err, errs.Conflict, "create registry", "the organization's default licence policy cannot be read: %v", err)
+	}
+	if err := licences.Validate(); err != nil {
+		return nil, errs.Wrap(err, errs.Conflict, "create registry", "the organization's default licence policy cannot be used: %v", err)
+	}
+	for i := range rules {
+		if rules[i].Kind == policy.KindLicense {
+			rules[i].Params.License = &licences
+		}
+	}
+	return rules, nil
 }
 
 func (s *Service) addRules(ctx context.Context, tx *db.Tx, registryID uuid.UUID, rules []policy.Rule) error {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/google/uuid"
 	"golang.org/x/sync/singleflight"
@@ -171,13 +172,16 @@ func (s *Snapshots) Of(ctx context.Context) (*Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.db.Feed.Trusted() {
-		s.mu.RLock()
-		have := s.all[org]
-		s.mu.RUnlock()
-		if have != nil {
-			return have, nil
-		}
+	if !s.db.Feed.Trusted() {
+		// Nobody can tell whether a load under way began before the last change,
+		// and nothing that is read now may be kept (Q2).
+		return s.read(ctx, org)
+	}
+	s.mu.RLock()
+	have := s.all[org]
+	s.mu.RUnlock()
+	if have != nil {
+		return have, nil
 	}
 	return s.load(ctx, org)
 }
@@ -189,23 +193,32 @@ func (s *Snapshots) load(ctx context.Context, org uuid.UUID) (*Snapshot, error) 
 	// The generation is part of the key: who asks after a change must not get
 	// what was read before it.
 	got, err, _ := s.group.Do(fmt.Sprintf("%s %d", org, gen), func() (any, error) {
-		var snap *Snapshot
-		ctx := scope.With(context.WithoutCancel(ctx), org)
-		err := s.db.InSnapshot(ctx, func(ctx context.Context, tx *db.Tx) error {
-			var err error
-			snap, err = s.Read(ctx, tx)
-			return err
-		})
-		return snap, err
+		// Others wait for it too, so it does not end with the first caller.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadTimeout)
+		defer cancel()
+		return s.read(ctx, org)
 	})
 	if err != nil {
-		return nil, errs.Wrap(err, errs.Unavailable, "registry snapshot", "the configuration cannot be read at the moment")
+		return nil, err
 	}
 	snap := got.(*Snapshot)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if gen == s.gen {
 		s.all[org] = snap
+	}
+	return snap, nil
+}
+
+const loadTimeout = 30 * time.Second
+
+func (s *Snapshots) read(ctx context.Context, org uuid.UUID) (snap *Snapshot, err error) {
+	err = s.db.InSnapshot(scope.With(ctx, org), func(ctx context.Context, tx *db.Tx) error {
+		snap, err = s.Read(ctx, tx)
+		return err
+	})
+	if err != nil {
+		return nil, errs.Wrap(err, errs.Unavailable, "registry snapshot", "the configuration cannot be read at the moment")
 	}
 	return snap, nil
 }
@@ -252,7 +265,7 @@ func readOrganization(ctx context.Context, tx *db.Tx, out *Snapshot) error {
 }
 
 func readRules(ctx context.Context, tx *db.Tx, out *Snapshot) error {
-	rows, err := tx.Ent.PolicyRule.Query().Order(ent.Asc(entrule.FieldRegistryID, entrule.FieldPosition)).All(ctx)
+	rows, err := tx.Ent.PolicyRule.Query().Order(ent.Asc(entrule.FieldRegistryID, entrule.FieldPosition, entrule.FieldID)).All(ctx)
 	if err != nil {
 		return err
 	}
@@ -271,7 +284,7 @@ func readRules(ctx context.Context, tx *db.Tx, out *Snapshot) error {
 }
 
 func (s *Snapshots) readEdges(ctx context.Context, tx *db.Tx, out *Snapshot) error {
-	rows, err := tx.Ent.Upstream.Query().WithRemote().Order(ent.Asc(entupstream.FieldRegistryID, entupstream.FieldPosition)).All(ctx)
+	rows, err := tx.Ent.Upstream.Query().WithRemote().Order(ent.Asc(entupstream.FieldRegistryID, entupstream.FieldPosition, entupstream.FieldID)).All(ctx)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -15,14 +16,18 @@ import (
 	"sluice.dev/sluice/tenants/errs"
 )
 
-// UpstreamInput describes a new edge. Exactly one of Source and Remote is set.
+// UpstreamInput describes a new edge. Exactly one of Source, Remote and
+// NewRemote is set.
 type UpstreamInput struct {
 	Registry uuid.UUID
 	Source   uuid.UUID // another registry
 	Remote   uuid.UUID
-	Position *int     // 0 = first; nil = last
-	Include  []string // name patterns (R10); empty = everything
-	Exclude  []string
+	// NewRemote is made together with the edge, in the same transaction. Its
+	// ecosystem is the registry's, whatever it says.
+	NewRemote *RemoteInput
+	Position  *int     // 0 = first; nil = last
+	Include   []string // name patterns (R10); empty = everything
+	Exclude   []string
 	// MayBypass says that the caller holds registry:bypass-firewall, which a
 	// remote beside a firewall, and the last path to one, need (R9).
 	MayBypass bool
@@ -33,12 +38,9 @@ func sourceIs(id uuid.UUID) predicate.Upstream { return entupstream.SourceRegist
 // AddUpstream adds an edge, unless it would break the graph (R8).
 func (s *Service) AddUpstream(ctx context.Context, in UpstreamInput) (*ent.Upstream, error) {
 	var made *ent.Upstream
-	err := s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		r, err := live(ctx, tx, "add upstream", in.Registry)
+	err := s.inGraph(ctx, func(ctx context.Context, tx *db.Tx) error {
+		_, err := lockedLive(ctx, tx, "add upstream", in.Registry)
 		if err != nil {
-			return err
-		}
-		if err := lockGraph(ctx, tx, r.Ecosystem); err != nil {
 			return err
 		}
 		if made, err = s.addUpstream(ctx, tx, in); err != nil {
@@ -54,6 +56,12 @@ func (s *Service) AddUpstream(ctx context.Context, in UpstreamInput) (*ent.Upstr
 	return made, err
 }
 
+// inGraph is a transaction that may meet others at the holds that an edge
+// carries, and is then tried again.
+func (s *Service) inGraph(ctx context.Context, fn func(context.Context, *db.Tx) error) error {
+	return db.Retry(ctx, func() error { return s.DB.InTx(ctx, fn) })
+}
+
 // addUpstream needs the graph's lock.
 func (s *Service) addUpstream(ctx context.Context, tx *db.Tx, in UpstreamInput) (*ent.Upstream, error) {
 	const op = "add upstream"
@@ -61,8 +69,8 @@ func (s *Service) addUpstream(ctx context.Context, tx *db.Tx, in UpstreamInput) 
 	if err != nil {
 		return nil, err
 	}
-	if (in.Source == uuid.Nil) == (in.Remote == uuid.Nil) {
-		return nil, errs.New(errs.Invalid, op, "an upstream is either a registry or a remote; give exactly one").On("source")
+	if given(in.Source != uuid.Nil, in.Remote != uuid.Nil, in.NewRemote != nil) != 1 {
+		return nil, errs.New(errs.Invalid, op, "an upstream is a registry, a remote, or a new remote; give exactly one").On("source")
 	}
 	for field, patterns := range map[string][]string{"include": in.Include, "exclude": in.Exclude} {
 		for _, p := range patterns {
@@ -75,8 +83,13 @@ func (s *Service) addUpstream(ctx context.Context, tx *db.Tx, in UpstreamInput) 
 	if err != nil {
 		return nil, err
 	}
-	if len(shape.up[r.ID]) >= MaxUpstreams {
+	if len(shape.up[r.ID])+len(shape.remotes[r.ID]) >= MaxUpstreams {
 		return nil, errs.New(errs.Invalid, op, "the registry %q has %d upstreams, and that is the limit", r.Name, MaxUpstreams)
+	}
+	if in.NewRemote != nil {
+		if in.Remote, err = s.remoteFor(ctx, tx, r, *in.NewRemote); err != nil {
+			return nil, err
+		}
 	}
 	if in.Remote != uuid.Nil {
 		err = s.checkRemoteEdge(ctx, tx, op, shape, r, in)
@@ -89,6 +102,28 @@ func (s *Service) addUpstream(ctx context.Context, tx *db.Tx, in UpstreamInput) 
 	return s.insertEdge(ctx, tx, op, shape, r, in)
 }
 
+func given(options ...bool) (n int) {
+	for _, o := range options {
+		if o {
+			n++
+		}
+	}
+	return n
+}
+
+// remoteFor makes the remote that a new edge brings along.
+func (s *Service) remoteFor(ctx context.Context, tx *db.Tx, r *ent.Registry, in RemoteInput) (uuid.UUID, error) {
+	in.Ecosystem = r.Ecosystem
+	if err := in.check(); err != nil {
+		return uuid.Nil, err
+	}
+	made, err := s.addRemote(ctx, tx, in)
+	if err != nil {
+		return uuid.Nil, err
+	}
+	return made.ID, nil
+}
+
 func (s *Service) checkRemoteEdge(ctx context.Context, tx *db.Tx, op string, shape *graph, r *ent.Registry, in UpstreamInput) error {
 	remote, err := s.remote(ctx, tx, op, in.Remote)
 	if err != nil {
@@ -98,7 +133,7 @@ func (s *Service) checkRemoteEdge(ctx context.Context, tx *db.Tx, op string, sha
 		return errs.New(errs.Invalid, op, "the remote %q is a source of %s, and the registry %q is of %s; both must be of one ecosystem",
 			remote.Name, remote.Ecosystem, r.Name, r.Ecosystem).On("remote")
 	}
-	if r.Kind != Firewall && shape.underFirewall(r.ID) && !in.MayBypass {
+	if shape.underFirewall(r.ID) && !in.MayBypass {
 		return errs.New(errs.Forbidden, op, "the registry %q has a firewall above it; a remote of its own would go round it, which needs the action registry:bypass-firewall", r.Name)
 	}
 	return nil
@@ -116,7 +151,10 @@ func (s *Service) checkRegistryEdge(ctx context.Context, tx *db.Tx, op string, s
 	if way := shape.path(source.ID, r.ID); way != nil {
 		return errs.New(errs.Invalid, op, "this edge would close a circle: %s", strings.Join(append([]string{r.Name}, shape.names(way)...), " -> ")).On("source")
 	}
-	return shape.checkLimits(op, r.ID, source.ID)
+	// The picture alone: what is stored is read again by nobody here.
+	shape.add(r.ID, source.ID)
+	defer shape.cut(r.ID, source.ID)
+	return shape.checkLimits(op, r.ID)
 }
 
 func (s *Service) insertEdge(ctx context.Context, tx *db.Tx, op string, shape *graph, r *ent.Registry, in UpstreamInput) (*ent.Upstream, error) {
@@ -154,16 +192,9 @@ func (s *Service) insertEdge(ctx context.Context, tx *db.Tx, op string, shape *g
 // written down first and stay until their root is released (R9).
 func (s *Service) RemoveUpstream(ctx context.Context, id uuid.UUID, mayBypass bool) error {
 	const op = "remove upstream"
-	return s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		e, err := tx.Ent.Upstream.Query().Where(entupstream.ID(id)).WithRegistry().Only(ctx)
-		if ent.IsNotFound(err) {
-			return errs.New(errs.NotFound, op, "there is no upstream %s", id)
-		}
+	return s.inGraph(ctx, func(ctx context.Context, tx *db.Tx) error {
+		e, r, err := lockedEdge(ctx, tx, op, id)
 		if err != nil {
-			return err
-		}
-		r := e.Edges.Registry
-		if err := lockGraph(ctx, tx, r.Ecosystem); err != nil {
 			return err
 		}
 		if e.SourceRegistryID != nil {
@@ -190,6 +221,27 @@ func (s *Service) RemoveUpstream(ctx context.Context, id uuid.UUID, mayBypass bo
 	})
 }
 
+// lockedEdge returns an edge of a live registry under the graph's lock.
+func lockedEdge(ctx context.Context, tx *db.Tx, op string, id uuid.UUID) (*ent.Upstream, *ent.Registry, error) {
+	find := func() (*ent.Upstream, error) {
+		e, err := tx.Ent.Upstream.Query().Where(entupstream.ID(id)).Only(ctx)
+		if ent.IsNotFound(err) {
+			return nil, errs.New(errs.NotFound, op, "there is no upstream %s", id)
+		}
+		return e, err
+	}
+	e, err := find()
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := lockedLive(ctx, tx, op, e.RegistryID)
+	if err != nil {
+		return nil, nil, err
+	}
+	e, err = find() // its position may have changed, or it has gone
+	return e, r, err
+}
+
 func (s *Service) checkRemoval(ctx context.Context, tx *db.Tx, op string, r *ent.Registry, source uuid.UUID, mayBypass bool) error {
 	shape, err := loadGraph(ctx, tx, r.Ecosystem)
 	if err != nil {
@@ -208,15 +260,11 @@ func (s *Service) checkRemoval(ctx context.Context, tx *db.Tx, op string, r *ent
 func (s *Service) Reorder(ctx context.Context, registryID uuid.UUID, ids []uuid.UUID) error {
 	const op = "reorder upstreams"
 	return s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		r, err := live(ctx, tx, op, registryID)
-		if err != nil {
+		if _, err := lockedLive(ctx, tx, op, registryID); err != nil {
 			return err
 		}
-		if err := lockGraph(ctx, tx, r.Ecosystem); err != nil {
-			return err
-		}
-		have, err := tx.Ent.Upstream.Query().Where(entupstream.RegistryID(registryID)).IDs(ctx)
-		if err != nil {
+		have, err := tx.Ent.Upstream.Query().Where(entupstream.RegistryID(registryID)).Order(ent.Asc(entupstream.FieldPosition)).IDs(ctx)
+		if err != nil || slices.Equal(have, ids) {
 			return err
 		}
 		if !sameSet(have, ids) {

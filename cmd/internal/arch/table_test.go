@@ -90,9 +90,9 @@ func table() []row {
 		},
 		{
 			packages: []string{"protocol"},
-			may:      join([]string{"tenants/org/...", "tenants/registry/...", "tenants/access/...", "tenants/gate/...", "tenants/policy"}, leaves),
+			may:      join([]string{"tenants/org/...", "tenants/registry/...", "tenants/access/...", "tenants/gate/...", "tenants/policy", "tenants/audit"}, leaves),
 			never:    []string{"entgo.io/...", "github.com/jackc/..."},
-			why:      "host, token, route and refusal, the same for all ecosystems; state is behind the services",
+			why:      "host, token, route, refusal and the page behind a refusal's link (F2), the same for all ecosystems; state is behind the services",
 		},
 		{
 			packages: []string{"graph/..."},

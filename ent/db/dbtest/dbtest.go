@@ -34,20 +34,53 @@ const password = "test"
 // gone when the test ends. The change feed runs.
 func New(t testing.TB) *db.DB {
 	t.Helper()
-	d, err := db.Open(t.Context(), URL(t), 8)
+	d := Open(t, URL(t))
+	Start(t, d)
+	return d
+}
+
+// Open opens a database for the time of the test. Its change feed does not run:
+// subscribe to it, then [Start] it. Opening the same URL again makes another
+// node.
+func Open(t testing.TB, url string) *db.DB {
+	t.Helper()
+	d, err := db.Open(context.Background(), url, 8)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(d.Close)
+	return d
+}
+
+// Start runs the change feed until the test ends, and waits until it is trusted.
+func Start(t testing.TB, d *db.DB) {
+	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { d.Feed.Run(ctx) })
 	t.Cleanup(func() {
 		stop()
 		running.Wait()
-		d.Close()
 	})
 	WaitTrusted(t, d)
-	return d
+}
+
+// Superuser connects to the test's database past all walls, to arrange what
+// the program must not be able to do.
+func Superuser(t testing.TB, d *db.DB) *pgx.Conn {
+	t.Helper()
+	admin, _ := cluster(t)
+	u, err := url.Parse(admin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Path = "/" + d.Pool.Config().ConnConfig.Database
+	c, err := pgx.Connect(context.Background(), u.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close(context.Background()) })
+	return c
 }
 
 // WaitTrusted returns when the node's change feed is trusted.
@@ -111,7 +144,7 @@ func prepare(ctx context.Context) (admin, template string, err error) {
 	if _, err := c.Exec(ctx, `SELECT pg_advisory_lock(4711)`); err != nil {
 		return "", "", err
 	}
-	defer c.Exec(ctx, `SELECT pg_advisory_unlock(4711)`)
+	defer c.Exec(ctx, `SELECT pg_advisory_unlock(4711)`) //nolint:errcheck // the session's end unlocks too
 	var exists bool
 	if err := c.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM pg_database WHERE datname = $1)`, template).Scan(&exists); err != nil || exists {
 		return admin, template, err

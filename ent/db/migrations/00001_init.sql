@@ -272,7 +272,8 @@ CREATE UNIQUE INDEX holds_open ON holds
     (org_id, ecosystem, name, registry_id, (coalesce(version, '')), (coalesce(version_range, '')), cause,
      (coalesce(root_id, '00000000-0000-0000-0000-000000000000'))) WHERE released_at IS NULL;
 CREATE INDEX holds_root ON holds (org_id, root_id) WHERE root_id IS NOT NULL;
-CREATE INDEX holds_registry ON holds (org_id, registry_id, id);
+CREATE INDEX holds_registry ON holds (org_id, registry_id, opened_at, id);
+CREATE INDEX holds_opened ON holds (org_id, opened_at, id);
 
 -- "Deleted for security: do not let it in again" (D1).
 CREATE TABLE tombstones (
@@ -411,6 +412,7 @@ CREATE TABLE decisions (
 ) PARTITION BY RANGE (at);
 CREATE TABLE decisions_default PARTITION OF decisions DEFAULT;
 CREATE INDEX decisions_package ON decisions (org_id, ecosystem, name, at);
+CREATE INDEX decisions_at ON decisions (org_id, at, id);
 
 -- Allowed deliveries, counted per token, version and hour.
 CREATE TABLE deliveries (
@@ -446,7 +448,8 @@ CREATE TABLE audit_events (
     after       jsonb,
     UNIQUE (org_id, id)
 );
-CREATE INDEX audit_events_registry ON audit_events (org_id, registry_id, id);
+CREATE INDEX audit_events_registry ON audit_events (org_id, registry_id, at, id);
+CREATE INDEX audit_events_at ON audit_events (org_id, at, id);
 
 -- The wall. current_setting without its second argument raises an error when no
 -- organization is bound, so that nothing can mistake "none" for "nothing there".
@@ -484,42 +487,49 @@ GRANT USAGE, CREATE ON SCHEMA public TO sluice_all;
 
 -- +goose StatementBegin
 CREATE FUNCTION organization_by_slug(wanted text) RETURNS TABLE (id uuid, slug text, name text, suspended boolean)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT o.id, o.slug, o.name, o.suspended_at IS NOT NULL FROM organizations o WHERE o.slug = wanted
 $$;
 CREATE FUNCTION organization_by_host(wanted text) RETURNS TABLE (id uuid, slug text, name text, suspended boolean, registry_id uuid)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT o.id, o.slug, o.name, o.suspended_at IS NOT NULL, h.registry_id
     FROM host_names h JOIN organizations o ON o.id = h.org_id WHERE h.host = wanted
 $$;
 CREATE FUNCTION organization_ids() RETURNS SETOF uuid
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT id FROM organizations ORDER BY id
 $$;
 -- Organizations that hold a version of any of the named packages.
 CREATE FUNCTION organizations_holding(eco text, names text[]) RETURNS TABLE (org_id uuid, name text)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
-    SELECT DISTINCT p.org_id, p.name FROM package_names p JOIN holdings h ON h.org_id = p.org_id AND h.package_id = p.id
-    WHERE p.ecosystem = eco AND p.name = ANY (names)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT DISTINCT p.org_id, p.name FROM unnest(names) AS n (name)
+    JOIN package_names p ON p.ecosystem = eco AND p.name = n.name
+    JOIN holdings h ON h.org_id = p.org_id AND h.package_id = p.id
 $$;
--- Blobs that no row of any organization names, older than the grace time (D3).
-CREATE FUNCTION unreferenced_blobs(grace interval, at_most int) RETURNS TABLE (sha256 text, size bigint)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public AS $$
+-- Blobs that no row of any organization names and that were last put before the
+-- given time, in the order of their digests, from behind the given one (D3).
+CREATE FUNCTION unreferenced_blobs(before timestamptz, behind text, at_most int) RETURNS TABLE (sha256 text, size bigint)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT b.sha256, b.size FROM blobs b
-    WHERE b.created_at < now() - grace
+    WHERE b.created_at < before AND b.sha256 > behind
       AND NOT EXISTS (SELECT 1 FROM version_files f WHERE f.sha256 = b.sha256)
       AND NOT EXISTS (SELECT 1 FROM remote_documents d WHERE d.sha256 = b.sha256)
     ORDER BY b.sha256 LIMIT at_most
 $$;
+-- Gives bytes that lose a reference their grace time anew.
+CREATE FUNCTION renew_blobs(digests text[], at timestamptz) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    UPDATE blobs SET created_at = at WHERE sha256 IN (SELECT unnest(digests) ORDER BY 1) AND created_at < at
+$$;
 -- Says that bytes are durable, or renews the grace time of a row that is there.
 CREATE FUNCTION keep_blob(h256 text, h512 text, h1 text, hmd5 text, bytes bigint, at timestamptz) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     INSERT INTO blobs (sha256, sha512, sha1, md5, size, created_at) VALUES (h256, h512, h1, hmd5, bytes, at)
     ON CONFLICT (sha256) DO UPDATE SET created_at = greatest(blobs.created_at, excluded.created_at)
 $$;
 -- Removes the row of a blob that nothing refers to; false when something does.
 CREATE FUNCTION forget_blob(wanted text) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     DELETE FROM blobs b WHERE b.sha256 = wanted
       AND NOT EXISTS (SELECT 1 FROM version_files f WHERE f.sha256 = wanted)
@@ -528,11 +538,14 @@ BEGIN
 EXCEPTION WHEN foreign_key_violation THEN
     RETURN false;
 END $$;
--- Makes the daily partitions of the decision log up to the given day.
+-- Makes the daily partitions of the decision log, days of UTC, from the given
+-- one on: that and as many more. Returns how many it made. A day of which the
+-- default partition holds rows already stays there.
 CREATE FUNCTION ensure_decision_partitions(from_day date, days int) RETURNS int
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET timezone = 'UTC' AS $$
 DECLARE d date; part text; made int := 0;
 BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('sluice decision partitions', 0));  -- nodes do this at the same time
     FOR i IN 0 .. days LOOP
         d := from_day + i;
         part := 'decisions_' || to_char(d, 'YYYYMMDD');
@@ -548,8 +561,8 @@ DO $$
 DECLARE f text;
 BEGIN
     FOREACH f IN ARRAY ARRAY['organization_by_slug(text)', 'organization_by_host(text)', 'organization_ids()',
-        'organizations_holding(text, text[])', 'unreferenced_blobs(interval, int)', 'forget_blob(text)',
-        'keep_blob(text, text, text, text, bigint, timestamptz)']
+        'organizations_holding(text, text[])', 'unreferenced_blobs(timestamptz, text, int)', 'forget_blob(text)',
+        'renew_blobs(text[], timestamptz)', 'keep_blob(text, text, text, text, bigint, timestamptz)']
     LOOP
         EXECUTE 'REVOKE ALL ON FUNCTION ' || f || ' FROM PUBLIC';
         EXECUTE 'GRANT EXECUTE ON FUNCTION ' || f || ' TO sluice_app';

@@ -1,0 +1,179 @@
+package db_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"sluice.dev/sluice/ent"
+	"sluice.dev/sluice/ent/db"
+	"sluice.dev/sluice/tenants/coord"
+)
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// rows are the ids of one row, or more, of every table of an organization.
+type rows struct {
+	org uuid.UUID
+	ids map[string]any // table -> id of its first row
+}
+
+// fill makes at least one row of every entity in the context's organization.
+// Every one is made with SetOrgID(claim), which a context of another
+// organization must make ineffective. The suffix keeps names apart.
+func fill(t testing.TB, d *db.DB, ctx context.Context, claim uuid.UUID, suffix string) *rows {
+	t.Helper()
+	r := &rows{org: orgOf(t, ctx), ids: map[string]any{"organizations": orgOf(t, ctx)}}
+	in(t, d, ctx, func(ctx context.Context, tx *db.Tx) error {
+		f := &filler{r: r, ctx: ctx, tx: tx, claim: claim, suffix: suffix}
+		for _, step := range []func() error{f.people, f.shape, f.catalog, f.security, f.log} {
+			if err := step(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return r
+}
+
+type filler struct {
+	r      *rows
+	ctx    context.Context
+	tx     *db.Tx
+	claim  uuid.UUID
+	suffix string
+}
+
+func (f *filler) id(table string) uuid.UUID {
+	id, _ := f.r.ids[table].(uuid.UUID)
+	return id
+}
+
+// note returns a new id and remembers it as the table's first.
+func (f *filler) note(table string) uuid.UUID {
+	id := uuid.Must(uuid.NewV7())
+	if f.r.ids[table] == nil {
+		f.r.ids[table] = id
+	}
+	return id
+}
+
+func (f *filler) people() error {
+	c := f.tx.Ent
+	err := c.Member.Create().SetOrgID(f.claim).SetID(f.note("members")).SetEmail("ann@" + f.suffix).SetCreatedAt(noon).Exec(f.ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.Token.Create().SetOrgID(f.claim).SetID(f.note("tokens")).SetMemberID(f.id("members")).SetName("laptop").
+		SetHash([]byte("hash " + f.suffix)).SetHint("abcd").SetCreatedAt(noon).Exec(f.ctx); err != nil {
+		return err
+	}
+	return c.Role.Create().SetOrgID(f.claim).SetID(f.note("roles")).SetName("ops-" + f.suffix).SetActions([]string{"registry:read"}).SetCreatedAt(noon).Exec(f.ctx)
+}
+
+func (f *filler) shape() error {
+	c := f.tx.Ent
+	registry := func(name string) *ent.RegistryCreate {
+		return c.Registry.Create().SetOrgID(f.claim).SetID(f.note("registries")).SetEcosystem(coord.NPM).SetName(name + "-" + f.suffix).SetCreatedAt(noon)
+	}
+	firewall, err := registry("firewall").SetKind("FIREWALL").Save(f.ctx)
+	if err != nil {
+		return err
+	}
+	team, err := registry("team").SetKind("PACKAGE").Save(f.ctx)
+	if err != nil {
+		return err
+	}
+	steps := []interface{ Exec(context.Context) error }{
+		c.HostName.Create().SetOrgID(f.claim).SetID(f.note("host_names")).SetHost("npm." + f.suffix).SetRegistryID(firewall.ID).SetCreatedAt(noon),
+		c.RoleGrant.Create().SetOrgID(f.claim).SetID(f.note("role_grants")).SetSubjectKind("MEMBER").SetSubjectID(f.id("members")).SetRole("reader").
+			SetRegistryID(firewall.ID).SetCreatedAt(noon),
+		c.Remote.Create().SetOrgID(f.claim).SetID(f.note("remotes")).SetEcosystem(coord.NPM).SetName("public-" + f.suffix).SetBaseURL("https://npm.example").SetCreatedAt(noon),
+		c.Upstream.Create().SetOrgID(f.claim).SetID(f.note("upstreams")).SetRegistryID(team.ID).SetSourceRegistryID(firewall.ID).SetPosition(0).SetCreatedAt(noon),
+		c.Upstream.Create().SetOrgID(f.claim).SetID(f.note("upstreams")).SetRegistryID(firewall.ID).SetRemoteID(f.id("remotes")).SetPosition(0).SetCreatedAt(noon),
+		c.PolicyRule.Create().SetOrgID(f.claim).SetID(f.note("policy_rules")).SetRegistryID(firewall.ID).SetPosition(0).SetName("malware").SetKind("MALWARE").
+			SetMode("ENFORCE").SetEffect("QUARANTINE").SetApplies("NEW_AND_HELD").SetOnViolation("HIDE").SetUnknown("WARN").SetCreatedAt(noon),
+	}
+	return each(f.ctx, steps)
+}
+
+func (f *filler) catalog() error {
+	digest := keepBlob(f.ctx, f.tx, "tarball of "+f.suffix, noon)
+	if digest == "" {
+		return fmt.Errorf("no blob")
+	}
+	c := f.tx.Ent
+	return each(f.ctx, []interface{ Exec(context.Context) error }{
+		c.PackageName.Create().SetOrgID(f.claim).SetID(f.note("package_names")).SetEcosystem(coord.NPM).SetName("left-pad-" + f.suffix).SetCreatedAt(noon),
+		c.PackageVersion.Create().SetOrgID(f.claim).SetID(f.note("package_versions")).SetPackageID(f.id("package_names")).SetVersion("1.3.0").SetDigest(digest).
+			SetOrigin(coord.External).SetRemoteID(f.id("remotes")).SetPublishedAt(noon).SetPublishedFrom("SOURCE").SetLicenseState("DECLARED").
+			SetMetadata([]byte("{}")).SetCreatedAt(noon),
+		c.VersionFile.Create().SetOrgID(f.claim).SetID(f.note("version_files")).SetVersionID(f.id("package_versions")).SetName("left-pad-1.3.0.tgz").SetSha256(digest).SetSize(3),
+		c.Holding.Create().SetOrgID(f.claim).SetID(f.note("holdings")).SetRegistryID(f.id("registries")).SetPackageID(f.id("package_names")).SetVersion("1.3.0").
+			SetVersionID(f.id("package_versions")).SetArrived("FETCH").SetHeldAt(noon),
+		c.DistTag.Create().SetOrgID(f.claim).SetID(f.note("dist_tags")).SetRegistryID(f.id("registries")).SetPackageID(f.id("package_names")).SetTag("latest").
+			SetVersion("1.3.0").SetUpdatedAt(noon),
+		c.RemoteDocument.Create().SetOrgID(f.claim).SetID(f.note("remote_documents")).SetRemoteID(f.id("remotes")).SetName("left-pad").SetSha256(digest).
+			SetFetchedAt(noon).SetCheckedAt(noon),
+	})
+}
+
+func (f *filler) security() error {
+	c := f.tx.Ent
+	firewall := f.id("registries")
+	return each(f.ctx, []interface{ Exec(context.Context) error }{
+		c.Hold.Create().SetOrgID(f.claim).SetID(f.note("holds")).SetRegistryID(firewall).SetEcosystem(coord.NPM).SetName("left-pad").SetVersion("1.3.0").
+			SetCause("MANUAL").SetReason("looks odd").SetOpenedBy("ann").SetOpenedAt(noon),
+		c.Hold.Create().SetOrgID(f.claim).SetID(f.note("holds")).SetRegistryID(firewall).SetEcosystem(coord.NPM).SetName("left-pad").SetVersion("1.3.0").
+			SetCause("INHERITED").SetRootID(f.id("holds")).SetReason("looks odd").SetOpenedBy("cascade").SetOpenedAt(noon),
+		c.Tombstone.Create().SetOrgID(f.claim).SetID(f.note("tombstones")).SetRegistryID(firewall).SetEcosystem(coord.NPM).SetName("left-pad").SetVersion("1.2.0").
+			SetReason("malware").SetCreatedBy("ann").SetCreatedAt(noon),
+		c.Cascade.Create().SetOrgID(f.claim).SetID(f.note("cascades")).SetAction("HOLD").SetRegistryID(firewall).SetHoldID(f.id("holds")).SetEcosystem(coord.NPM).
+			SetName("left-pad").SetStartedAt(noon),
+		c.Cascade.Create().SetOrgID(f.claim).SetID(f.note("cascades")).SetAction("DELETE").SetRegistryID(firewall).SetTombstoneID(f.id("tombstones")).
+			SetEcosystem(coord.NPM).SetName("left-pad").SetStartedAt(noon),
+		c.Finding.Create().SetOrgID(f.claim).SetID(f.note("findings")).SetEcosystem(coord.NPM).SetName("left-pad").SetVersion("1.3.0").SetKind("MALWARE").
+			SetReference("MAL-" + f.suffix).SetSeverity("CRITICAL").SetOpenedAt(noon),
+	})
+}
+
+func (f *filler) log() error {
+	f.r.ids["decisions"] = "decision of " + f.suffix
+	if err := f.tx.Ent.Decision.Create().SetOrgID(f.claim).SetID("decision of " + f.suffix).SetAt(noon).SetRegistryID(f.id("registries")).SetTokenID(uuid.Nil).
+		SetEcosystem(coord.NPM).SetName("left-pad").SetVersion("1.3.0").SetChannel("FILE").SetEffect("DENY").SetDecision(json.RawMessage("{}")).Exec(f.ctx); err != nil {
+		return err
+	}
+	if err := f.tx.Ent.AuditEvent.Create().SetOrgID(f.claim).SetID(f.note("audit_events")).SetAt(noon).SetActorKind("SYSTEM").SetActorName("test").
+		SetAction("version:quarantine").SetObjectType("hold").SetObjectID("1").Exec(f.ctx); err != nil {
+		return err
+	}
+	// Deliveries have no entity: they are counted in SQL only.
+	_, err := f.tx.Exec(f.ctx, `INSERT INTO deliveries (org_id, hour, registry_id, token_id, ecosystem, name, version, count, first_at, last_at)
+		VALUES (current_setting('app.org')::uuid, $1, $2, $3, 'NPM', 'left-pad', $4, 1, $1, $1)`, noon, f.id("registries"), uuid.Nil, "1.3.0-"+f.suffix)
+	return err
+}
+
+func each(ctx context.Context, steps []interface{ Exec(context.Context) error }) error {
+	for _, s := range steps {
+		if err := s.Exec(ctx); err != nil {
+			return fmt.Errorf("%T: %w", s, err)
+		}
+	}
+	return nil
+}
+
+// keepBlob makes the row of some bytes and returns their digest.
+func keepBlob(ctx context.Context, tx *db.Tx, text string, at time.Time) string {
+	sum := sha256.Sum256([]byte(text))
+	digest := hex.EncodeToString(sum[:])
+	if _, err := tx.Exec(ctx, `SELECT keep_blob($1, '', '', '', $2, $3)`, digest, len(text), at); err != nil {
+		return ""
+	}
+	return digest
+}

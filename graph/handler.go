@@ -1,0 +1,153 @@
+package graph
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/handler"
+	"github.com/99designs/gqlgen/graphql/handler/extension"
+	"github.com/99designs/gqlgen/graphql/handler/lru"
+	"github.com/99designs/gqlgen/graphql/handler/transport"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"sluice.dev/sluice/graph/exec"
+	"sluice.dev/sluice/tenants/access"
+	"sluice.dev/sluice/tenants/errs"
+	"sluice.dev/sluice/tenants/scope"
+)
+
+const (
+	maxBody = 4 << 20          // bytes of a request: a block list of the largest size fits
+	maxTime = 60 * time.Second // for an answer that is no stream
+)
+
+// NewHandler returns the API as a handler of POST, of GET for queries, and of
+// server-sent events for subscriptions. It expects the organization ([scope.With])
+// and the subject ([access.As]) in the request's context.
+//
+// It is an error when the schema has a field without a declared action (A5).
+func NewHandler(d Deps) (http.Handler, error) {
+	if d.Log == nil {
+		d.Log = slog.Default()
+	}
+	if d.BatchWait == 0 {
+		d.BatchWait = time.Millisecond
+	}
+	r := &resolver{Deps: d, progress: newProgress(d.DB.Feed)}
+	es := exec.NewExecutableSchema(exec.Config{Resolvers: r, Directives: exec.DirectiveRoot{Can: r.can}})
+	if err := checkSchema(es.Schema()); err != nil {
+		return nil, err
+	}
+	r.seen = seenBy(es.Schema())
+	// Browsers send no request of another site here, once there are sessions.
+	return http.NewCrossOriginProtection().Handler(guard(serverOf(r, es))), nil
+}
+
+func serverOf(r *resolver, es graphql.ExecutableSchema) *handler.Server {
+	s := handler.New(counted{es})
+	s.AddTransport(transport.SSE{}) // before POST, which would take its requests
+	s.AddTransport(transport.POST{})
+	s.AddTransport(transport.GET{})
+	s.SetQueryCache(lru.New[*ast.QueryDocument](500))
+	s.SetParserTokenLimit(maxTokens)
+	s.SetErrorPresenter(r.present)
+	s.SetRecoverFunc(r.recovered)
+	s.Use(depthLimit{})
+	s.Use(extension.FixedComplexityLimit(maxComplexity))
+	s.Use(introspection{})
+	s.AroundResponses(func(ctx context.Context, next graphql.ResponseHandler) *graphql.Response { return next(r.fresh(ctx)) })
+	// The mutations of one operation follow each other, and each must see what
+	// the one before it changed.
+	s.AroundRootFields(func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
+		if graphql.GetOperationContext(ctx).Operation.Operation == ast.Mutation {
+			ctx = r.fresh(ctx)
+		}
+		return next(ctx)
+	})
+	return s
+}
+
+// introspection shows the schema to whoever belongs to the organization.
+type introspection struct{}
+
+// ExtensionName implements graphql.HandlerExtension.
+func (introspection) ExtensionName() string { return "Introspection" }
+
+// Validate implements graphql.HandlerExtension.
+func (introspection) Validate(graphql.ExecutableSchema) error { return nil }
+
+// MutateOperationContext implements graphql.OperationContextMutator.
+func (introspection) MutateOperationContext(ctx context.Context, oc *graphql.OperationContext) *gqlerror.Error {
+	oc.DisableIntrospection = access.Of(ctx).IsAnonymous()
+	return nil
+}
+
+// guard lets only requests in that the server's transports answer well: with a
+// bounded body of JSON. (A form, which any site could make a browser send, is
+// none.) Bodies are never repeated in an answer or a log.
+func guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Cache-Control", "private, no-store")
+		h.Set("X-Content-Type-Options", "nosniff")
+		if _, err := scope.Org(r.Context()); err != nil {
+			refuse(w, http.StatusInternalServerError, errs.Internal, "no organization")
+			return
+		}
+		if !strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
+			ctx, cancel := context.WithTimeout(r.Context(), maxTime)
+			defer cancel()
+			r = r.WithContext(ctx)
+		}
+		switch r.Method {
+		case http.MethodGet:
+			next.ServeHTTP(w, r)
+		case http.MethodPost:
+			guardPost(next, w, r)
+		default:
+			h.Set("Allow", "GET, POST")
+			refuse(w, http.StatusMethodNotAllowed, errs.Invalid, "only GET and POST work here")
+		}
+	})
+}
+
+func guardPost(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
+		refuse(w, http.StatusUnsupportedMediaType, errs.Invalid, "the body must be of Content-Type application/json")
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		refuse(w, http.StatusRequestEntityTooLarge, errs.TooLarge, "the body is longer than 4 MiB, which is the limit")
+		return
+	case err != nil:
+		return // the client went away
+	}
+	var asked graphql.RawParams
+	if err := json.Unmarshal(body, &asked); err != nil || asked.Query == "" {
+		refuse(w, http.StatusBadRequest, errs.Invalid, `the body must be one JSON object with "query" and, where needed, "variables" and "operationName"`)
+		return
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	next.ServeHTTP(w, r)
+}
+
+// refuse answers a request that is none for GraphQL in the shape of GraphQL.
+func refuse(w http.ResponseWriter, status int, kind errs.Kind, message string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]any{"errors": []any{map[string]any{
+		"message": message, "extensions": map[string]any{"code": kind.String()}}}})
+}

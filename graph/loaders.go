@@ -1,0 +1,214 @@
+package graph
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/vikstrous/dataloadgen"
+
+	"sluice.dev/sluice/ent"
+	"sluice.dev/sluice/ent/db"
+	"sluice.dev/sluice/ent/hold"
+	"sluice.dev/sluice/graph/api"
+	"sluice.dev/sluice/tenants/access"
+	"sluice.dev/sluice/tenants/catalog"
+	"sluice.dev/sluice/tenants/coord"
+	"sluice.dev/sluice/tenants/finding"
+	"sluice.dev/sluice/tenants/quarantine"
+	"sluice.dev/sluice/tenants/registry"
+)
+
+// loaders collect what the fields of one answer ask for, so that a list of a
+// hundred objects costs as many statements as one object, and remember it until
+// the answer is done. What does not exist loads as the zero value.
+type loaders struct {
+	registry    *dataloadgen.Loader[uuid.UUID, *ent.Registry]
+	remote      *dataloadgen.Loader[uuid.UUID, *ent.Remote]
+	upstream    *dataloadgen.Loader[uuid.UUID, *ent.Upstream]
+	upstreams   *dataloadgen.Loader[uuid.UUID, []*ent.Upstream]
+	downstreams *dataloadgen.Loader[uuid.UUID, []uuid.UUID]
+	rule        *dataloadgen.Loader[uuid.UUID, registry.Rule]
+	rules       *dataloadgen.Loader[uuid.UUID, []registry.Rule]
+
+	packages     *dataloadgen.Loader[of[packageArgs], []catalog.HeldPackage]
+	packageCount *dataloadgen.Loader[of[string], int]
+	versions     *dataloadgen.Loader[catalog.At, []catalog.HeldVersion]
+	files        *dataloadgen.Loader[uuid.UUID, []catalog.HeldFile]
+	holders      *dataloadgen.Loader[coord.Version, []uuid.UUID]
+	findings     *dataloadgen.Loader[coord.Version, []*ent.Finding]
+
+	hold           *dataloadgen.Loader[uuid.UUID, *ent.Hold]
+	holds          *dataloadgen.Loader[of[holdArgs], []*ent.Hold]
+	holdCount      *dataloadgen.Loader[of[holdArgs], int]
+	inherited      *dataloadgen.Loader[of[pageArgs], []*ent.Hold]
+	inheritedCount *dataloadgen.Loader[uuid.UUID, int]
+	openOn         *dataloadgen.Loader[quarantine.Place, []*ent.Hold]
+	tombstone      *dataloadgen.Loader[uuid.UUID, *ent.Tombstone]
+	cascade        *dataloadgen.Loader[uuid.UUID, *ent.Cascade]
+	holdCascades   *dataloadgen.Loader[uuid.UUID, []*ent.Cascade]
+	deletion       *dataloadgen.Loader[uuid.UUID, *ent.Cascade]
+
+	member    *dataloadgen.Loader[uuid.UUID, access.Member]
+	token     *dataloadgen.Loader[uuid.UUID, access.Token]
+	tokenName *dataloadgen.Loader[uuid.UUID, *api.TokenName]
+}
+
+// of is one parent object with the arguments of a list below it.
+type of[A comparable] struct {
+	parent uuid.UUID
+	args   A
+}
+
+type pageArgs struct {
+	at    time.Time // zero = from the start
+	id    uuid.UUID
+	limit int
+}
+
+func (a pageArgs) after() *quarantine.After {
+	if a.at.IsZero() {
+		return nil
+	}
+	return &quarantine.After{At: a.at, ID: a.id}
+}
+
+type holdArgs struct {
+	pageArgs
+	open, released bool
+	cause          hold.Cause
+	pkg            string
+}
+
+func (a holdArgs) query() quarantine.Query {
+	q := quarantine.Query{Cause: a.cause, Package: a.pkg, After: a.after(), Desc: true, Limit: a.limit}
+	if a.open || a.released {
+		q.Open = &a.open
+	}
+	return q
+}
+
+type packageArgs struct {
+	prefix, after string
+	desc          bool
+	limit         int
+}
+
+// reader reads what several keys name.
+type reader[K comparable, V any] func(ctx context.Context, tx *db.Tx, keys []K) (map[K]V, error)
+
+func load[K comparable, V any](r *resolver, from reader[K, V]) *dataloadgen.Loader[K, V] {
+	return dataloadgen.NewLoader(func(ctx context.Context, keys []K) ([]V, []error) { return fetch(ctx, r, from, keys) },
+		dataloadgen.WithWait(r.BatchWait))
+}
+
+func fetch[K comparable, V any](ctx context.Context, r *resolver, from reader[K, V], keys []K) ([]V, []error) {
+	found, err := read(ctx, r, func(ctx context.Context, tx *db.Tx) (map[K]V, error) { return from(ctx, tx, keys) })
+	if err != nil {
+		return nil, []error{err}
+	}
+	out := make([]V, len(keys))
+	for i, k := range keys {
+		out[i] = found[k]
+	}
+	return out, nil
+}
+
+// within is load for what only those may see who may see versions there.
+func within[K comparable, V any](r *resolver, reading func(access.Reach) reader[K, V]) *dataloadgen.Loader[K, V] {
+	return dataloadgen.NewLoader(func(ctx context.Context, keys []K) ([]V, []error) {
+		reach, err := r.Access.Where(ctx, access.Of(ctx), access.VersionRead)
+		if err != nil {
+			return nil, []error{err}
+		}
+		return fetch(ctx, r, reading(reach), keys)
+	}, dataloadgen.WithWait(r.BatchWait))
+}
+
+// each is a reader for lists below several parents: the lists with the same
+// arguments are read together.
+func each[A comparable, V any](from func(ctx context.Context, tx *db.Tx, parents []uuid.UUID, args A) (map[uuid.UUID]V, error)) reader[of[A], V] {
+	return func(ctx context.Context, tx *db.Tx, keys []of[A]) (map[of[A]]V, error) {
+		parents := map[A][]uuid.UUID{}
+		for _, k := range keys {
+			parents[k.args] = append(parents[k.args], k.parent)
+		}
+		out := make(map[of[A]]V, len(keys))
+		for args, ids := range parents {
+			found, err := from(ctx, tx, ids, args)
+			if err != nil {
+				return nil, err
+			}
+			for id, v := range found {
+				out[of[A]{id, args}] = v
+			}
+		}
+		return out, nil
+	}
+}
+
+func newLoaders(r *resolver) *loaders {
+	return &loaders{
+		registry: load(r, registry.ByIDs), remote: load(r, registry.RemotesByIDs), upstream: load(r, registry.UpstreamsByIDs),
+		upstreams: load(r, registry.UpstreamsOf), downstreams: load(r, registry.DownstreamsOf),
+		rule: load(r, registry.RulesByIDs), rules: load(r, registry.RulesOf),
+		packages: load(r, each(func(ctx context.Context, tx *db.Tx, registries []uuid.UUID, a packageArgs) (map[uuid.UUID][]catalog.HeldPackage, error) {
+			return catalog.Packages(ctx, tx, registries, catalog.PackageQuery{Prefix: a.prefix, After: a.after, Desc: a.desc, Limit: a.limit})
+		})),
+		packageCount: load(r, each(catalog.CountPackages)),
+		versions:     load(r, catalog.VersionsOf), files: load(r, catalog.FilesOf), holders: load(r, catalog.HoldersOf), findings: load(r, finding.On),
+		hold: load(r, quarantine.HoldsByIDs),
+		holds: load(r, each(func(ctx context.Context, tx *db.Tx, registries []uuid.UUID, a holdArgs) (map[uuid.UUID][]*ent.Hold, error) {
+			return quarantine.BrowseEach(ctx, tx, registries, a.query())
+		})),
+		holdCount: load(r, each(func(ctx context.Context, tx *db.Tx, registries []uuid.UUID, a holdArgs) (map[uuid.UUID]int, error) {
+			return quarantine.CountEach(ctx, tx, registries, a.query())
+		})),
+		inherited: within(r, func(reach access.Reach) reader[of[pageArgs], []*ent.Hold] {
+			return each(func(ctx context.Context, tx *db.Tx, roots []uuid.UUID, a pageArgs) (map[uuid.UUID][]*ent.Hold, error) {
+				return quarantine.InheritedEach(ctx, tx, roots, reach, a.after(), a.limit)
+			})
+		}),
+		inheritedCount: within(r, func(reach access.Reach) reader[uuid.UUID, int] {
+			return func(ctx context.Context, tx *db.Tx, roots []uuid.UUID) (map[uuid.UUID]int, error) {
+				return quarantine.CountInheritedEach(ctx, tx, roots, reach)
+			}
+		}),
+		openOn: load(r, quarantine.OpenOn), tombstone: load(r, quarantine.TombstonesByIDs), cascade: load(r, quarantine.CascadesByIDs),
+		holdCascades: load(r, quarantine.CascadesOfHolds), deletion: load(r, quarantine.CascadesOfTombstones),
+		member: load(r, access.MembersByIDs), token: load(r, access.TokensByIDs), tokenName: load(r, tokenNames),
+	}
+}
+
+// tokenNames reads how tokens are shown to those who may not manage them.
+func tokenNames(ctx context.Context, tx *db.Tx, ids []uuid.UUID) (map[uuid.UUID]*api.TokenName, error) {
+	tokens, err := access.TokensByIDs(ctx, tx, ids)
+	if err != nil {
+		return nil, err
+	}
+	var owners []uuid.UUID
+	for _, t := range tokens {
+		if t.MemberID != uuid.Nil {
+			owners = append(owners, t.MemberID)
+		}
+	}
+	members, err := access.MembersByIDs(ctx, tx, owners)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[uuid.UUID]*api.TokenName, len(tokens))
+	for id, t := range tokens {
+		out[id] = &api.TokenName{Name: t.Name, Hint: t.Hint, Member: api.Text(members[t.MemberID].Email)}
+	}
+	return out, nil
+}
+
+type loadersKey struct{}
+
+// fresh returns a context in which nothing is remembered.
+func (r *resolver) fresh(ctx context.Context) context.Context {
+	return context.WithValue(ctx, loadersKey{}, newLoaders(r))
+}
+
+// from returns the loaders of the answer that is being made.
+func from(ctx context.Context) *loaders { return ctx.Value(loadersKey{}).(*loaders) }

@@ -1,0 +1,92 @@
+// Package graph answers GraphQL: a resolver of a few lines for each field that
+// is more than a column, and around them what every field needs — rights, errors,
+// bounds and batched loading. All state changes are made by the services.
+//
+// Each field, or batch of fields, reads in a short transaction of its own. One
+// transaction for a whole operation would hold a connection while the services
+// that it calls take another, so that enough operations at once would wait for
+// each other.
+package graph
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"sluice.dev/sluice/ent/db"
+	"sluice.dev/sluice/graph/exec"
+	"sluice.dev/sluice/tenants/access"
+	"sluice.dev/sluice/tenants/advisory"
+	"sluice.dev/sluice/tenants/coord"
+	"sluice.dev/sluice/tenants/gate"
+	"sluice.dev/sluice/tenants/intake"
+	"sluice.dev/sluice/tenants/org"
+	"sluice.dev/sluice/tenants/quarantine"
+	"sluice.dev/sluice/tenants/registry"
+)
+
+// Deps is what the API is made of. All fields are needed but the last two.
+type Deps struct {
+	DB         *db.DB
+	Access     *access.Service
+	Orgs       *org.Service
+	Registries *registry.Service
+	Quarantine *quarantine.Service
+	Intake     *intake.Service // every write passes it (F7)
+	Gate       *gate.Gate
+	Advisories *advisory.Service
+	// RegistryURL returns the public URL of a registry as the request should see
+	// it, without a final slash (R4).
+	RegistryURL func(ctx context.Context, e coord.Ecosystem, name string) string
+
+	Log *slog.Logger // default: slog.Default()
+	// BatchWait is how long a load waits for others of its kind; default 1 ms.
+	BatchWait time.Duration
+}
+
+// resolver is the root of all resolvers.
+type resolver struct {
+	Deps
+	seen     map[string]seen // by type, what it takes to see one by its id
+	progress *progress
+}
+
+var _ exec.ResolverRoot = (*resolver)(nil)
+
+// Query implements exec.ResolverRoot, as do the methods below.
+func (r *resolver) Query() exec.QueryResolver { return queries{r} }
+
+func (r *resolver) Mutation() exec.MutationResolver         { return mutations{r} }
+func (r *resolver) Subscription() exec.SubscriptionResolver { return subscriptions{r} }
+func (r *resolver) Advisory() exec.AdvisoryResolver         { return advisoryFields{r} }
+func (r *resolver) AuditEvent() exec.AuditEventResolver     { return auditEventFields{r} }
+func (r *resolver) BlastRadius() exec.BlastRadiusResolver   { return blastRadiusFields{r} }
+func (r *resolver) Cascade() exec.CascadeResolver           { return cascadeFields{r} }
+func (r *resolver) Decision() exec.DecisionResolver         { return decisionFields{r} }
+func (r *resolver) Delivery() exec.DeliveryResolver         { return deliveryFields{r} }
+func (r *resolver) File() exec.FileResolver                 { return fileFields{r} }
+func (r *resolver) Finding() exec.FindingResolver           { return findingFields{r} }
+func (r *resolver) Hold() exec.HoldResolver                 { return holdFields{r} }
+func (r *resolver) LicenseRule() exec.LicenseRuleResolver   { return licenseRuleFields{r} }
+func (r *resolver) Member() exec.MemberResolver             { return memberFields{r} }
+func (r *resolver) Organization() exec.OrganizationResolver { return organizationFields{r} }
+func (r *resolver) Package() exec.PackageResolver           { return packageFields{r} }
+func (r *resolver) Registry() exec.RegistryResolver         { return registryFields{r} }
+func (r *resolver) Remote() exec.RemoteResolver             { return remoteFields{r} }
+func (r *resolver) Role() exec.RoleResolver                 { return roleFields{r} }
+func (r *resolver) Rule() exec.RuleResolver                 { return ruleFields{r} }
+func (r *resolver) Token() exec.TokenResolver               { return tokenFields{r} }
+func (r *resolver) Tombstone() exec.TombstoneResolver       { return tombstoneFields{r} }
+func (r *resolver) Upstream() exec.UpstreamResolver         { return upstreamFields{r} }
+func (r *resolver) Verdict() exec.VerdictResolver           { return verdictFields{r} }
+func (r *resolver) Version() exec.VersionResolver           { return versionFields{r} }
+func (r *resolver) Viewer() exec.ViewerResolver             { return viewerFields{r} }
+
+// read runs fn in a short transaction for reading.
+func read[T any](ctx context.Context, r *resolver, fn func(context.Context, *db.Tx) (T, error)) (out T, err error) {
+	err = r.DB.InSnapshot(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+		out, err = fn(ctx, tx)
+		return err
+	})
+	return out, err
+}
