@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
+	"sluice.dev/sluice/tenants/catalog"
 	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/errs"
 	"sluice.dev/sluice/tenants/registry"
@@ -108,12 +111,10 @@ func (c *compiler) owner(n *registry.Node) string {
 		return fmt.Sprintf("the reserved pattern %s", p)
 	}
 	up := n.Upward()
+	slices.Reverse(up) // the outermost one is where it came from
 	for _, r := range up {
-		if !r.Internal && r != n {
-			continue
-		}
 		for _, h := range c.held[r.ID] {
-			if h.Release.Origin == coord.Internal {
+			if h.Release.Origin == coord.Internal && c.owns(n, r, h) {
 				return fmt.Sprintf("the registry %q, which has versions of its own", r.Name)
 			}
 		}
@@ -129,6 +130,18 @@ func (c *compiler) owner(n *registry.Node) string {
 		}
 	}
 	return ""
+}
+
+// owns reports whether an INTERNAL version that a registry upward holds makes
+// the name owned as seen from n. A copy counts as where it was published does:
+// a patch that was fetched from a registry which merges with the public ones
+// must not take the public ones away (O2).
+func (c *compiler) owns(n, holder *registry.Node, h *catalog.Holding) bool {
+	if len(h.Path) == 0 || h.Release.Remote != uuid.Nil {
+		return holder.Internal || holder == n
+	}
+	published := c.shape.Node(h.Path[0])
+	return published == nil || published.Internal
 }
 
 // outage says in R1's and F1's words what a registry lacks: 503 when the source
