@@ -21,23 +21,33 @@ import (
 	"sluice.dev/sluice/ent/blob"
 	"sluice.dev/sluice/ent/cascade"
 	"sluice.dev/sluice/ent/decision"
+	"sluice.dev/sluice/ent/deprecation"
 	"sluice.dev/sluice/ent/disttag"
 	"sluice.dev/sluice/ent/finding"
 	"sluice.dev/sluice/ent/hold"
 	"sluice.dev/sluice/ent/holding"
 	"sluice.dev/sluice/ent/hostname"
+	"sluice.dev/sluice/ent/loginrequest"
 	"sluice.dev/sluice/ent/member"
+	"sluice.dev/sluice/ent/nameswitch"
 	"sluice.dev/sluice/ent/organization"
+	"sluice.dev/sluice/ent/ownedname"
+	"sluice.dev/sluice/ent/ownpackage"
 	"sluice.dev/sluice/ent/packagename"
 	"sluice.dev/sluice/ent/packageversion"
 	"sluice.dev/sluice/ent/policyrule"
+	"sluice.dev/sluice/ent/pull"
+	"sluice.dev/sluice/ent/pullitem"
 	"sluice.dev/sluice/ent/registry"
 	"sluice.dev/sluice/ent/remote"
 	"sluice.dev/sluice/ent/remotedocument"
 	"sluice.dev/sluice/ent/role"
 	"sluice.dev/sluice/ent/rolegrant"
+	"sluice.dev/sluice/ent/spentversion"
+	"sluice.dev/sluice/ent/stagedversion"
 	"sluice.dev/sluice/ent/token"
 	"sluice.dev/sluice/ent/tombstone"
+	"sluice.dev/sluice/ent/trustrule"
 	"sluice.dev/sluice/ent/upstream"
 	"sluice.dev/sluice/ent/versionfile"
 )
@@ -57,6 +67,8 @@ type Client struct {
 	Cascade *CascadeClient
 	// Decision is the client for interacting with the Decision builders.
 	Decision *DecisionClient
+	// Deprecation is the client for interacting with the Deprecation builders.
+	Deprecation *DeprecationClient
 	// DistTag is the client for interacting with the DistTag builders.
 	DistTag *DistTagClient
 	// Finding is the client for interacting with the Finding builders.
@@ -67,16 +79,28 @@ type Client struct {
 	Holding *HoldingClient
 	// HostName is the client for interacting with the HostName builders.
 	HostName *HostNameClient
+	// LoginRequest is the client for interacting with the LoginRequest builders.
+	LoginRequest *LoginRequestClient
 	// Member is the client for interacting with the Member builders.
 	Member *MemberClient
+	// NameSwitch is the client for interacting with the NameSwitch builders.
+	NameSwitch *NameSwitchClient
 	// Organization is the client for interacting with the Organization builders.
 	Organization *OrganizationClient
+	// OwnPackage is the client for interacting with the OwnPackage builders.
+	OwnPackage *OwnPackageClient
+	// OwnedName is the client for interacting with the OwnedName builders.
+	OwnedName *OwnedNameClient
 	// PackageName is the client for interacting with the PackageName builders.
 	PackageName *PackageNameClient
 	// PackageVersion is the client for interacting with the PackageVersion builders.
 	PackageVersion *PackageVersionClient
 	// PolicyRule is the client for interacting with the PolicyRule builders.
 	PolicyRule *PolicyRuleClient
+	// Pull is the client for interacting with the Pull builders.
+	Pull *PullClient
+	// PullItem is the client for interacting with the PullItem builders.
+	PullItem *PullItemClient
 	// Registry is the client for interacting with the Registry builders.
 	Registry *RegistryClient
 	// Remote is the client for interacting with the Remote builders.
@@ -87,10 +111,16 @@ type Client struct {
 	Role *RoleClient
 	// RoleGrant is the client for interacting with the RoleGrant builders.
 	RoleGrant *RoleGrantClient
+	// SpentVersion is the client for interacting with the SpentVersion builders.
+	SpentVersion *SpentVersionClient
+	// StagedVersion is the client for interacting with the StagedVersion builders.
+	StagedVersion *StagedVersionClient
 	// Token is the client for interacting with the Token builders.
 	Token *TokenClient
 	// Tombstone is the client for interacting with the Tombstone builders.
 	Tombstone *TombstoneClient
+	// TrustRule is the client for interacting with the TrustRule builders.
+	TrustRule *TrustRuleClient
 	// Upstream is the client for interacting with the Upstream builders.
 	Upstream *UpstreamClient
 	// VersionFile is the client for interacting with the VersionFile builders.
@@ -111,23 +141,33 @@ func (c *Client) init() {
 	c.Blob = NewBlobClient(c.config)
 	c.Cascade = NewCascadeClient(c.config)
 	c.Decision = NewDecisionClient(c.config)
+	c.Deprecation = NewDeprecationClient(c.config)
 	c.DistTag = NewDistTagClient(c.config)
 	c.Finding = NewFindingClient(c.config)
 	c.Hold = NewHoldClient(c.config)
 	c.Holding = NewHoldingClient(c.config)
 	c.HostName = NewHostNameClient(c.config)
+	c.LoginRequest = NewLoginRequestClient(c.config)
 	c.Member = NewMemberClient(c.config)
+	c.NameSwitch = NewNameSwitchClient(c.config)
 	c.Organization = NewOrganizationClient(c.config)
+	c.OwnPackage = NewOwnPackageClient(c.config)
+	c.OwnedName = NewOwnedNameClient(c.config)
 	c.PackageName = NewPackageNameClient(c.config)
 	c.PackageVersion = NewPackageVersionClient(c.config)
 	c.PolicyRule = NewPolicyRuleClient(c.config)
+	c.Pull = NewPullClient(c.config)
+	c.PullItem = NewPullItemClient(c.config)
 	c.Registry = NewRegistryClient(c.config)
 	c.Remote = NewRemoteClient(c.config)
 	c.RemoteDocument = NewRemoteDocumentClient(c.config)
 	c.Role = NewRoleClient(c.config)
 	c.RoleGrant = NewRoleGrantClient(c.config)
+	c.SpentVersion = NewSpentVersionClient(c.config)
+	c.StagedVersion = NewStagedVersionClient(c.config)
 	c.Token = NewTokenClient(c.config)
 	c.Tombstone = NewTombstoneClient(c.config)
+	c.TrustRule = NewTrustRuleClient(c.config)
 	c.Upstream = NewUpstreamClient(c.config)
 	c.VersionFile = NewVersionFileClient(c.config)
 }
@@ -227,23 +267,33 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		Blob:           NewBlobClient(cfg),
 		Cascade:        NewCascadeClient(cfg),
 		Decision:       NewDecisionClient(cfg),
+		Deprecation:    NewDeprecationClient(cfg),
 		DistTag:        NewDistTagClient(cfg),
 		Finding:        NewFindingClient(cfg),
 		Hold:           NewHoldClient(cfg),
 		Holding:        NewHoldingClient(cfg),
 		HostName:       NewHostNameClient(cfg),
+		LoginRequest:   NewLoginRequestClient(cfg),
 		Member:         NewMemberClient(cfg),
+		NameSwitch:     NewNameSwitchClient(cfg),
 		Organization:   NewOrganizationClient(cfg),
+		OwnPackage:     NewOwnPackageClient(cfg),
+		OwnedName:      NewOwnedNameClient(cfg),
 		PackageName:    NewPackageNameClient(cfg),
 		PackageVersion: NewPackageVersionClient(cfg),
 		PolicyRule:     NewPolicyRuleClient(cfg),
+		Pull:           NewPullClient(cfg),
+		PullItem:       NewPullItemClient(cfg),
 		Registry:       NewRegistryClient(cfg),
 		Remote:         NewRemoteClient(cfg),
 		RemoteDocument: NewRemoteDocumentClient(cfg),
 		Role:           NewRoleClient(cfg),
 		RoleGrant:      NewRoleGrantClient(cfg),
+		SpentVersion:   NewSpentVersionClient(cfg),
+		StagedVersion:  NewStagedVersionClient(cfg),
 		Token:          NewTokenClient(cfg),
 		Tombstone:      NewTombstoneClient(cfg),
+		TrustRule:      NewTrustRuleClient(cfg),
 		Upstream:       NewUpstreamClient(cfg),
 		VersionFile:    NewVersionFileClient(cfg),
 	}, nil
@@ -270,23 +320,33 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		Blob:           NewBlobClient(cfg),
 		Cascade:        NewCascadeClient(cfg),
 		Decision:       NewDecisionClient(cfg),
+		Deprecation:    NewDeprecationClient(cfg),
 		DistTag:        NewDistTagClient(cfg),
 		Finding:        NewFindingClient(cfg),
 		Hold:           NewHoldClient(cfg),
 		Holding:        NewHoldingClient(cfg),
 		HostName:       NewHostNameClient(cfg),
+		LoginRequest:   NewLoginRequestClient(cfg),
 		Member:         NewMemberClient(cfg),
+		NameSwitch:     NewNameSwitchClient(cfg),
 		Organization:   NewOrganizationClient(cfg),
+		OwnPackage:     NewOwnPackageClient(cfg),
+		OwnedName:      NewOwnedNameClient(cfg),
 		PackageName:    NewPackageNameClient(cfg),
 		PackageVersion: NewPackageVersionClient(cfg),
 		PolicyRule:     NewPolicyRuleClient(cfg),
+		Pull:           NewPullClient(cfg),
+		PullItem:       NewPullItemClient(cfg),
 		Registry:       NewRegistryClient(cfg),
 		Remote:         NewRemoteClient(cfg),
 		RemoteDocument: NewRemoteDocumentClient(cfg),
 		Role:           NewRoleClient(cfg),
 		RoleGrant:      NewRoleGrantClient(cfg),
+		SpentVersion:   NewSpentVersionClient(cfg),
+		StagedVersion:  NewStagedVersionClient(cfg),
 		Token:          NewTokenClient(cfg),
 		Tombstone:      NewTombstoneClient(cfg),
+		TrustRule:      NewTrustRuleClient(cfg),
 		Upstream:       NewUpstreamClient(cfg),
 		VersionFile:    NewVersionFileClient(cfg),
 	}, nil
@@ -318,10 +378,12 @@ func (c *Client) Close() error {
 // In order to add hooks to a specific client, call: `client.Node.Use(...)`.
 func (c *Client) Use(hooks ...Hook) {
 	for _, n := range []interface{ Use(...Hook) }{
-		c.Advisory, c.AuditEvent, c.Blob, c.Cascade, c.Decision, c.DistTag, c.Finding,
-		c.Hold, c.Holding, c.HostName, c.Member, c.Organization, c.PackageName,
-		c.PackageVersion, c.PolicyRule, c.Registry, c.Remote, c.RemoteDocument, c.Role,
-		c.RoleGrant, c.Token, c.Tombstone, c.Upstream, c.VersionFile,
+		c.Advisory, c.AuditEvent, c.Blob, c.Cascade, c.Decision, c.Deprecation,
+		c.DistTag, c.Finding, c.Hold, c.Holding, c.HostName, c.LoginRequest, c.Member,
+		c.NameSwitch, c.Organization, c.OwnPackage, c.OwnedName, c.PackageName,
+		c.PackageVersion, c.PolicyRule, c.Pull, c.PullItem, c.Registry, c.Remote,
+		c.RemoteDocument, c.Role, c.RoleGrant, c.SpentVersion, c.StagedVersion,
+		c.Token, c.Tombstone, c.TrustRule, c.Upstream, c.VersionFile,
 	} {
 		n.Use(hooks...)
 	}
@@ -331,10 +393,12 @@ func (c *Client) Use(hooks ...Hook) {
 // In order to add interceptors to a specific client, call: `client.Node.Intercept(...)`.
 func (c *Client) Intercept(interceptors ...Interceptor) {
 	for _, n := range []interface{ Intercept(...Interceptor) }{
-		c.Advisory, c.AuditEvent, c.Blob, c.Cascade, c.Decision, c.DistTag, c.Finding,
-		c.Hold, c.Holding, c.HostName, c.Member, c.Organization, c.PackageName,
-		c.PackageVersion, c.PolicyRule, c.Registry, c.Remote, c.RemoteDocument, c.Role,
-		c.RoleGrant, c.Token, c.Tombstone, c.Upstream, c.VersionFile,
+		c.Advisory, c.AuditEvent, c.Blob, c.Cascade, c.Decision, c.Deprecation,
+		c.DistTag, c.Finding, c.Hold, c.Holding, c.HostName, c.LoginRequest, c.Member,
+		c.NameSwitch, c.Organization, c.OwnPackage, c.OwnedName, c.PackageName,
+		c.PackageVersion, c.PolicyRule, c.Pull, c.PullItem, c.Registry, c.Remote,
+		c.RemoteDocument, c.Role, c.RoleGrant, c.SpentVersion, c.StagedVersion,
+		c.Token, c.Tombstone, c.TrustRule, c.Upstream, c.VersionFile,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -353,6 +417,8 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.Cascade.mutate(ctx, m)
 	case *DecisionMutation:
 		return c.Decision.mutate(ctx, m)
+	case *DeprecationMutation:
+		return c.Deprecation.mutate(ctx, m)
 	case *DistTagMutation:
 		return c.DistTag.mutate(ctx, m)
 	case *FindingMutation:
@@ -363,16 +429,28 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.Holding.mutate(ctx, m)
 	case *HostNameMutation:
 		return c.HostName.mutate(ctx, m)
+	case *LoginRequestMutation:
+		return c.LoginRequest.mutate(ctx, m)
 	case *MemberMutation:
 		return c.Member.mutate(ctx, m)
+	case *NameSwitchMutation:
+		return c.NameSwitch.mutate(ctx, m)
 	case *OrganizationMutation:
 		return c.Organization.mutate(ctx, m)
+	case *OwnPackageMutation:
+		return c.OwnPackage.mutate(ctx, m)
+	case *OwnedNameMutation:
+		return c.OwnedName.mutate(ctx, m)
 	case *PackageNameMutation:
 		return c.PackageName.mutate(ctx, m)
 	case *PackageVersionMutation:
 		return c.PackageVersion.mutate(ctx, m)
 	case *PolicyRuleMutation:
 		return c.PolicyRule.mutate(ctx, m)
+	case *PullMutation:
+		return c.Pull.mutate(ctx, m)
+	case *PullItemMutation:
+		return c.PullItem.mutate(ctx, m)
 	case *RegistryMutation:
 		return c.Registry.mutate(ctx, m)
 	case *RemoteMutation:
@@ -383,10 +461,16 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.Role.mutate(ctx, m)
 	case *RoleGrantMutation:
 		return c.RoleGrant.mutate(ctx, m)
+	case *SpentVersionMutation:
+		return c.SpentVersion.mutate(ctx, m)
+	case *StagedVersionMutation:
+		return c.StagedVersion.mutate(ctx, m)
 	case *TokenMutation:
 		return c.Token.mutate(ctx, m)
 	case *TombstoneMutation:
 		return c.Tombstone.mutate(ctx, m)
+	case *TrustRuleMutation:
+		return c.TrustRule.mutate(ctx, m)
 	case *UpstreamMutation:
 		return c.Upstream.mutate(ctx, m)
 	case *VersionFileMutation:
@@ -1064,6 +1148,141 @@ func (c *DecisionClient) mutate(ctx context.Context, m *DecisionMutation) (Value
 		return (&DecisionDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown Decision mutation op: %q", m.Op())
+	}
+}
+
+// DeprecationClient is a client for the Deprecation schema.
+type DeprecationClient struct {
+	config
+}
+
+// NewDeprecationClient returns a client for the Deprecation from the given config.
+func NewDeprecationClient(c config) *DeprecationClient {
+	return &DeprecationClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `deprecation.Hooks(f(g(h())))`.
+func (c *DeprecationClient) Use(hooks ...Hook) {
+	c.hooks.Deprecation = append(c.hooks.Deprecation, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `deprecation.Intercept(f(g(h())))`.
+func (c *DeprecationClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Deprecation = append(c.inters.Deprecation, interceptors...)
+}
+
+// Create returns a builder for creating a Deprecation entity.
+func (c *DeprecationClient) Create() *DeprecationCreate {
+	mutation := newDeprecationMutation(c.config, OpCreate)
+	return &DeprecationCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Deprecation entities.
+func (c *DeprecationClient) CreateBulk(builders ...*DeprecationCreate) *DeprecationCreateBulk {
+	return &DeprecationCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *DeprecationClient) MapCreateBulk(slice any, setFunc func(*DeprecationCreate, int)) *DeprecationCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &DeprecationCreateBulk{err: fmt.Errorf("calling to DeprecationClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*DeprecationCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &DeprecationCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Deprecation.
+func (c *DeprecationClient) Update() *DeprecationUpdate {
+	mutation := newDeprecationMutation(c.config, OpUpdate)
+	return &DeprecationUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *DeprecationClient) UpdateOne(_m *Deprecation) *DeprecationUpdateOne {
+	mutation := newDeprecationMutation(c.config, OpUpdateOne, withDeprecation(_m))
+	return &DeprecationUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *DeprecationClient) UpdateOneID(id uuid.UUID) *DeprecationUpdateOne {
+	mutation := newDeprecationMutation(c.config, OpUpdateOne, withDeprecationID(id))
+	return &DeprecationUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Deprecation.
+func (c *DeprecationClient) Delete() *DeprecationDelete {
+	mutation := newDeprecationMutation(c.config, OpDelete)
+	return &DeprecationDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *DeprecationClient) DeleteOne(_m *Deprecation) *DeprecationDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *DeprecationClient) DeleteOneID(id uuid.UUID) *DeprecationDeleteOne {
+	builder := c.Delete().Where(deprecation.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &DeprecationDeleteOne{builder}
+}
+
+// Query returns a query builder for Deprecation.
+func (c *DeprecationClient) Query() *DeprecationQuery {
+	return &DeprecationQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeDeprecation},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Deprecation entity by its id.
+func (c *DeprecationClient) Get(ctx context.Context, id uuid.UUID) (*Deprecation, error) {
+	return c.Query().Where(deprecation.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *DeprecationClient) GetX(ctx context.Context, id uuid.UUID) *Deprecation {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *DeprecationClient) Hooks() []Hook {
+	hooks := c.hooks.Deprecation
+	return append(hooks[:len(hooks):len(hooks)], deprecation.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *DeprecationClient) Interceptors() []Interceptor {
+	inters := c.inters.Deprecation
+	return append(inters[:len(inters):len(inters)], deprecation.Interceptors[:]...)
+}
+
+func (c *DeprecationClient) mutate(ctx context.Context, m *DeprecationMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&DeprecationCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&DeprecationUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&DeprecationUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&DeprecationDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Deprecation mutation op: %q", m.Op())
 	}
 }
 
@@ -1838,6 +2057,141 @@ func (c *HostNameClient) mutate(ctx context.Context, m *HostNameMutation) (Value
 	}
 }
 
+// LoginRequestClient is a client for the LoginRequest schema.
+type LoginRequestClient struct {
+	config
+}
+
+// NewLoginRequestClient returns a client for the LoginRequest from the given config.
+func NewLoginRequestClient(c config) *LoginRequestClient {
+	return &LoginRequestClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `loginrequest.Hooks(f(g(h())))`.
+func (c *LoginRequestClient) Use(hooks ...Hook) {
+	c.hooks.LoginRequest = append(c.hooks.LoginRequest, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `loginrequest.Intercept(f(g(h())))`.
+func (c *LoginRequestClient) Intercept(interceptors ...Interceptor) {
+	c.inters.LoginRequest = append(c.inters.LoginRequest, interceptors...)
+}
+
+// Create returns a builder for creating a LoginRequest entity.
+func (c *LoginRequestClient) Create() *LoginRequestCreate {
+	mutation := newLoginRequestMutation(c.config, OpCreate)
+	return &LoginRequestCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of LoginRequest entities.
+func (c *LoginRequestClient) CreateBulk(builders ...*LoginRequestCreate) *LoginRequestCreateBulk {
+	return &LoginRequestCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *LoginRequestClient) MapCreateBulk(slice any, setFunc func(*LoginRequestCreate, int)) *LoginRequestCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &LoginRequestCreateBulk{err: fmt.Errorf("calling to LoginRequestClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*LoginRequestCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &LoginRequestCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for LoginRequest.
+func (c *LoginRequestClient) Update() *LoginRequestUpdate {
+	mutation := newLoginRequestMutation(c.config, OpUpdate)
+	return &LoginRequestUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *LoginRequestClient) UpdateOne(_m *LoginRequest) *LoginRequestUpdateOne {
+	mutation := newLoginRequestMutation(c.config, OpUpdateOne, withLoginRequest(_m))
+	return &LoginRequestUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *LoginRequestClient) UpdateOneID(id uuid.UUID) *LoginRequestUpdateOne {
+	mutation := newLoginRequestMutation(c.config, OpUpdateOne, withLoginRequestID(id))
+	return &LoginRequestUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for LoginRequest.
+func (c *LoginRequestClient) Delete() *LoginRequestDelete {
+	mutation := newLoginRequestMutation(c.config, OpDelete)
+	return &LoginRequestDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *LoginRequestClient) DeleteOne(_m *LoginRequest) *LoginRequestDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *LoginRequestClient) DeleteOneID(id uuid.UUID) *LoginRequestDeleteOne {
+	builder := c.Delete().Where(loginrequest.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &LoginRequestDeleteOne{builder}
+}
+
+// Query returns a query builder for LoginRequest.
+func (c *LoginRequestClient) Query() *LoginRequestQuery {
+	return &LoginRequestQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeLoginRequest},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a LoginRequest entity by its id.
+func (c *LoginRequestClient) Get(ctx context.Context, id uuid.UUID) (*LoginRequest, error) {
+	return c.Query().Where(loginrequest.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *LoginRequestClient) GetX(ctx context.Context, id uuid.UUID) *LoginRequest {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *LoginRequestClient) Hooks() []Hook {
+	hooks := c.hooks.LoginRequest
+	return append(hooks[:len(hooks):len(hooks)], loginrequest.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *LoginRequestClient) Interceptors() []Interceptor {
+	inters := c.inters.LoginRequest
+	return append(inters[:len(inters):len(inters)], loginrequest.Interceptors[:]...)
+}
+
+func (c *LoginRequestClient) mutate(ctx context.Context, m *LoginRequestMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&LoginRequestCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&LoginRequestUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&LoginRequestUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&LoginRequestDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown LoginRequest mutation op: %q", m.Op())
+	}
+}
+
 // MemberClient is a client for the Member schema.
 type MemberClient struct {
 	config
@@ -1989,6 +2343,141 @@ func (c *MemberClient) mutate(ctx context.Context, m *MemberMutation) (Value, er
 	}
 }
 
+// NameSwitchClient is a client for the NameSwitch schema.
+type NameSwitchClient struct {
+	config
+}
+
+// NewNameSwitchClient returns a client for the NameSwitch from the given config.
+func NewNameSwitchClient(c config) *NameSwitchClient {
+	return &NameSwitchClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `nameswitch.Hooks(f(g(h())))`.
+func (c *NameSwitchClient) Use(hooks ...Hook) {
+	c.hooks.NameSwitch = append(c.hooks.NameSwitch, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `nameswitch.Intercept(f(g(h())))`.
+func (c *NameSwitchClient) Intercept(interceptors ...Interceptor) {
+	c.inters.NameSwitch = append(c.inters.NameSwitch, interceptors...)
+}
+
+// Create returns a builder for creating a NameSwitch entity.
+func (c *NameSwitchClient) Create() *NameSwitchCreate {
+	mutation := newNameSwitchMutation(c.config, OpCreate)
+	return &NameSwitchCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of NameSwitch entities.
+func (c *NameSwitchClient) CreateBulk(builders ...*NameSwitchCreate) *NameSwitchCreateBulk {
+	return &NameSwitchCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *NameSwitchClient) MapCreateBulk(slice any, setFunc func(*NameSwitchCreate, int)) *NameSwitchCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &NameSwitchCreateBulk{err: fmt.Errorf("calling to NameSwitchClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*NameSwitchCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &NameSwitchCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for NameSwitch.
+func (c *NameSwitchClient) Update() *NameSwitchUpdate {
+	mutation := newNameSwitchMutation(c.config, OpUpdate)
+	return &NameSwitchUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *NameSwitchClient) UpdateOne(_m *NameSwitch) *NameSwitchUpdateOne {
+	mutation := newNameSwitchMutation(c.config, OpUpdateOne, withNameSwitch(_m))
+	return &NameSwitchUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *NameSwitchClient) UpdateOneID(id uuid.UUID) *NameSwitchUpdateOne {
+	mutation := newNameSwitchMutation(c.config, OpUpdateOne, withNameSwitchID(id))
+	return &NameSwitchUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for NameSwitch.
+func (c *NameSwitchClient) Delete() *NameSwitchDelete {
+	mutation := newNameSwitchMutation(c.config, OpDelete)
+	return &NameSwitchDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *NameSwitchClient) DeleteOne(_m *NameSwitch) *NameSwitchDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *NameSwitchClient) DeleteOneID(id uuid.UUID) *NameSwitchDeleteOne {
+	builder := c.Delete().Where(nameswitch.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &NameSwitchDeleteOne{builder}
+}
+
+// Query returns a query builder for NameSwitch.
+func (c *NameSwitchClient) Query() *NameSwitchQuery {
+	return &NameSwitchQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeNameSwitch},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a NameSwitch entity by its id.
+func (c *NameSwitchClient) Get(ctx context.Context, id uuid.UUID) (*NameSwitch, error) {
+	return c.Query().Where(nameswitch.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *NameSwitchClient) GetX(ctx context.Context, id uuid.UUID) *NameSwitch {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *NameSwitchClient) Hooks() []Hook {
+	hooks := c.hooks.NameSwitch
+	return append(hooks[:len(hooks):len(hooks)], nameswitch.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *NameSwitchClient) Interceptors() []Interceptor {
+	inters := c.inters.NameSwitch
+	return append(inters[:len(inters):len(inters)], nameswitch.Interceptors[:]...)
+}
+
+func (c *NameSwitchClient) mutate(ctx context.Context, m *NameSwitchMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&NameSwitchCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&NameSwitchUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&NameSwitchUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&NameSwitchDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown NameSwitch mutation op: %q", m.Op())
+	}
+}
+
 // OrganizationClient is a client for the Organization schema.
 type OrganizationClient struct {
 	config
@@ -2121,6 +2610,276 @@ func (c *OrganizationClient) mutate(ctx context.Context, m *OrganizationMutation
 		return (&OrganizationDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown Organization mutation op: %q", m.Op())
+	}
+}
+
+// OwnPackageClient is a client for the OwnPackage schema.
+type OwnPackageClient struct {
+	config
+}
+
+// NewOwnPackageClient returns a client for the OwnPackage from the given config.
+func NewOwnPackageClient(c config) *OwnPackageClient {
+	return &OwnPackageClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `ownpackage.Hooks(f(g(h())))`.
+func (c *OwnPackageClient) Use(hooks ...Hook) {
+	c.hooks.OwnPackage = append(c.hooks.OwnPackage, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `ownpackage.Intercept(f(g(h())))`.
+func (c *OwnPackageClient) Intercept(interceptors ...Interceptor) {
+	c.inters.OwnPackage = append(c.inters.OwnPackage, interceptors...)
+}
+
+// Create returns a builder for creating a OwnPackage entity.
+func (c *OwnPackageClient) Create() *OwnPackageCreate {
+	mutation := newOwnPackageMutation(c.config, OpCreate)
+	return &OwnPackageCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of OwnPackage entities.
+func (c *OwnPackageClient) CreateBulk(builders ...*OwnPackageCreate) *OwnPackageCreateBulk {
+	return &OwnPackageCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *OwnPackageClient) MapCreateBulk(slice any, setFunc func(*OwnPackageCreate, int)) *OwnPackageCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &OwnPackageCreateBulk{err: fmt.Errorf("calling to OwnPackageClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*OwnPackageCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &OwnPackageCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for OwnPackage.
+func (c *OwnPackageClient) Update() *OwnPackageUpdate {
+	mutation := newOwnPackageMutation(c.config, OpUpdate)
+	return &OwnPackageUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *OwnPackageClient) UpdateOne(_m *OwnPackage) *OwnPackageUpdateOne {
+	mutation := newOwnPackageMutation(c.config, OpUpdateOne, withOwnPackage(_m))
+	return &OwnPackageUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *OwnPackageClient) UpdateOneID(id uuid.UUID) *OwnPackageUpdateOne {
+	mutation := newOwnPackageMutation(c.config, OpUpdateOne, withOwnPackageID(id))
+	return &OwnPackageUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for OwnPackage.
+func (c *OwnPackageClient) Delete() *OwnPackageDelete {
+	mutation := newOwnPackageMutation(c.config, OpDelete)
+	return &OwnPackageDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *OwnPackageClient) DeleteOne(_m *OwnPackage) *OwnPackageDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *OwnPackageClient) DeleteOneID(id uuid.UUID) *OwnPackageDeleteOne {
+	builder := c.Delete().Where(ownpackage.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &OwnPackageDeleteOne{builder}
+}
+
+// Query returns a query builder for OwnPackage.
+func (c *OwnPackageClient) Query() *OwnPackageQuery {
+	return &OwnPackageQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeOwnPackage},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a OwnPackage entity by its id.
+func (c *OwnPackageClient) Get(ctx context.Context, id uuid.UUID) (*OwnPackage, error) {
+	return c.Query().Where(ownpackage.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *OwnPackageClient) GetX(ctx context.Context, id uuid.UUID) *OwnPackage {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *OwnPackageClient) Hooks() []Hook {
+	hooks := c.hooks.OwnPackage
+	return append(hooks[:len(hooks):len(hooks)], ownpackage.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *OwnPackageClient) Interceptors() []Interceptor {
+	inters := c.inters.OwnPackage
+	return append(inters[:len(inters):len(inters)], ownpackage.Interceptors[:]...)
+}
+
+func (c *OwnPackageClient) mutate(ctx context.Context, m *OwnPackageMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&OwnPackageCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&OwnPackageUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&OwnPackageUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&OwnPackageDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown OwnPackage mutation op: %q", m.Op())
+	}
+}
+
+// OwnedNameClient is a client for the OwnedName schema.
+type OwnedNameClient struct {
+	config
+}
+
+// NewOwnedNameClient returns a client for the OwnedName from the given config.
+func NewOwnedNameClient(c config) *OwnedNameClient {
+	return &OwnedNameClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `ownedname.Hooks(f(g(h())))`.
+func (c *OwnedNameClient) Use(hooks ...Hook) {
+	c.hooks.OwnedName = append(c.hooks.OwnedName, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `ownedname.Intercept(f(g(h())))`.
+func (c *OwnedNameClient) Intercept(interceptors ...Interceptor) {
+	c.inters.OwnedName = append(c.inters.OwnedName, interceptors...)
+}
+
+// Create returns a builder for creating a OwnedName entity.
+func (c *OwnedNameClient) Create() *OwnedNameCreate {
+	mutation := newOwnedNameMutation(c.config, OpCreate)
+	return &OwnedNameCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of OwnedName entities.
+func (c *OwnedNameClient) CreateBulk(builders ...*OwnedNameCreate) *OwnedNameCreateBulk {
+	return &OwnedNameCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *OwnedNameClient) MapCreateBulk(slice any, setFunc func(*OwnedNameCreate, int)) *OwnedNameCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &OwnedNameCreateBulk{err: fmt.Errorf("calling to OwnedNameClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*OwnedNameCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &OwnedNameCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for OwnedName.
+func (c *OwnedNameClient) Update() *OwnedNameUpdate {
+	mutation := newOwnedNameMutation(c.config, OpUpdate)
+	return &OwnedNameUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *OwnedNameClient) UpdateOne(_m *OwnedName) *OwnedNameUpdateOne {
+	mutation := newOwnedNameMutation(c.config, OpUpdateOne, withOwnedName(_m))
+	return &OwnedNameUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *OwnedNameClient) UpdateOneID(id uuid.UUID) *OwnedNameUpdateOne {
+	mutation := newOwnedNameMutation(c.config, OpUpdateOne, withOwnedNameID(id))
+	return &OwnedNameUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for OwnedName.
+func (c *OwnedNameClient) Delete() *OwnedNameDelete {
+	mutation := newOwnedNameMutation(c.config, OpDelete)
+	return &OwnedNameDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *OwnedNameClient) DeleteOne(_m *OwnedName) *OwnedNameDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *OwnedNameClient) DeleteOneID(id uuid.UUID) *OwnedNameDeleteOne {
+	builder := c.Delete().Where(ownedname.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &OwnedNameDeleteOne{builder}
+}
+
+// Query returns a query builder for OwnedName.
+func (c *OwnedNameClient) Query() *OwnedNameQuery {
+	return &OwnedNameQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeOwnedName},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a OwnedName entity by its id.
+func (c *OwnedNameClient) Get(ctx context.Context, id uuid.UUID) (*OwnedName, error) {
+	return c.Query().Where(ownedname.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *OwnedNameClient) GetX(ctx context.Context, id uuid.UUID) *OwnedName {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *OwnedNameClient) Hooks() []Hook {
+	hooks := c.hooks.OwnedName
+	return append(hooks[:len(hooks):len(hooks)], ownedname.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *OwnedNameClient) Interceptors() []Interceptor {
+	inters := c.inters.OwnedName
+	return append(inters[:len(inters):len(inters)], ownedname.Interceptors[:]...)
+}
+
+func (c *OwnedNameClient) mutate(ctx context.Context, m *OwnedNameMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&OwnedNameCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&OwnedNameUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&OwnedNameUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&OwnedNameDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown OwnedName mutation op: %q", m.Op())
 	}
 }
 
@@ -2622,6 +3381,276 @@ func (c *PolicyRuleClient) mutate(ctx context.Context, m *PolicyRuleMutation) (V
 		return (&PolicyRuleDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown PolicyRule mutation op: %q", m.Op())
+	}
+}
+
+// PullClient is a client for the Pull schema.
+type PullClient struct {
+	config
+}
+
+// NewPullClient returns a client for the Pull from the given config.
+func NewPullClient(c config) *PullClient {
+	return &PullClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `pull.Hooks(f(g(h())))`.
+func (c *PullClient) Use(hooks ...Hook) {
+	c.hooks.Pull = append(c.hooks.Pull, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `pull.Intercept(f(g(h())))`.
+func (c *PullClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Pull = append(c.inters.Pull, interceptors...)
+}
+
+// Create returns a builder for creating a Pull entity.
+func (c *PullClient) Create() *PullCreate {
+	mutation := newPullMutation(c.config, OpCreate)
+	return &PullCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Pull entities.
+func (c *PullClient) CreateBulk(builders ...*PullCreate) *PullCreateBulk {
+	return &PullCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *PullClient) MapCreateBulk(slice any, setFunc func(*PullCreate, int)) *PullCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &PullCreateBulk{err: fmt.Errorf("calling to PullClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*PullCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &PullCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Pull.
+func (c *PullClient) Update() *PullUpdate {
+	mutation := newPullMutation(c.config, OpUpdate)
+	return &PullUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *PullClient) UpdateOne(_m *Pull) *PullUpdateOne {
+	mutation := newPullMutation(c.config, OpUpdateOne, withPull(_m))
+	return &PullUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *PullClient) UpdateOneID(id uuid.UUID) *PullUpdateOne {
+	mutation := newPullMutation(c.config, OpUpdateOne, withPullID(id))
+	return &PullUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Pull.
+func (c *PullClient) Delete() *PullDelete {
+	mutation := newPullMutation(c.config, OpDelete)
+	return &PullDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *PullClient) DeleteOne(_m *Pull) *PullDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *PullClient) DeleteOneID(id uuid.UUID) *PullDeleteOne {
+	builder := c.Delete().Where(pull.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &PullDeleteOne{builder}
+}
+
+// Query returns a query builder for Pull.
+func (c *PullClient) Query() *PullQuery {
+	return &PullQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypePull},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Pull entity by its id.
+func (c *PullClient) Get(ctx context.Context, id uuid.UUID) (*Pull, error) {
+	return c.Query().Where(pull.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *PullClient) GetX(ctx context.Context, id uuid.UUID) *Pull {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *PullClient) Hooks() []Hook {
+	hooks := c.hooks.Pull
+	return append(hooks[:len(hooks):len(hooks)], pull.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *PullClient) Interceptors() []Interceptor {
+	inters := c.inters.Pull
+	return append(inters[:len(inters):len(inters)], pull.Interceptors[:]...)
+}
+
+func (c *PullClient) mutate(ctx context.Context, m *PullMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&PullCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&PullUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&PullUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&PullDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Pull mutation op: %q", m.Op())
+	}
+}
+
+// PullItemClient is a client for the PullItem schema.
+type PullItemClient struct {
+	config
+}
+
+// NewPullItemClient returns a client for the PullItem from the given config.
+func NewPullItemClient(c config) *PullItemClient {
+	return &PullItemClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `pullitem.Hooks(f(g(h())))`.
+func (c *PullItemClient) Use(hooks ...Hook) {
+	c.hooks.PullItem = append(c.hooks.PullItem, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `pullitem.Intercept(f(g(h())))`.
+func (c *PullItemClient) Intercept(interceptors ...Interceptor) {
+	c.inters.PullItem = append(c.inters.PullItem, interceptors...)
+}
+
+// Create returns a builder for creating a PullItem entity.
+func (c *PullItemClient) Create() *PullItemCreate {
+	mutation := newPullItemMutation(c.config, OpCreate)
+	return &PullItemCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of PullItem entities.
+func (c *PullItemClient) CreateBulk(builders ...*PullItemCreate) *PullItemCreateBulk {
+	return &PullItemCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *PullItemClient) MapCreateBulk(slice any, setFunc func(*PullItemCreate, int)) *PullItemCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &PullItemCreateBulk{err: fmt.Errorf("calling to PullItemClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*PullItemCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &PullItemCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for PullItem.
+func (c *PullItemClient) Update() *PullItemUpdate {
+	mutation := newPullItemMutation(c.config, OpUpdate)
+	return &PullItemUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *PullItemClient) UpdateOne(_m *PullItem) *PullItemUpdateOne {
+	mutation := newPullItemMutation(c.config, OpUpdateOne, withPullItem(_m))
+	return &PullItemUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *PullItemClient) UpdateOneID(id uuid.UUID) *PullItemUpdateOne {
+	mutation := newPullItemMutation(c.config, OpUpdateOne, withPullItemID(id))
+	return &PullItemUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for PullItem.
+func (c *PullItemClient) Delete() *PullItemDelete {
+	mutation := newPullItemMutation(c.config, OpDelete)
+	return &PullItemDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *PullItemClient) DeleteOne(_m *PullItem) *PullItemDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *PullItemClient) DeleteOneID(id uuid.UUID) *PullItemDeleteOne {
+	builder := c.Delete().Where(pullitem.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &PullItemDeleteOne{builder}
+}
+
+// Query returns a query builder for PullItem.
+func (c *PullItemClient) Query() *PullItemQuery {
+	return &PullItemQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypePullItem},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a PullItem entity by its id.
+func (c *PullItemClient) Get(ctx context.Context, id uuid.UUID) (*PullItem, error) {
+	return c.Query().Where(pullitem.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *PullItemClient) GetX(ctx context.Context, id uuid.UUID) *PullItem {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *PullItemClient) Hooks() []Hook {
+	hooks := c.hooks.PullItem
+	return append(hooks[:len(hooks):len(hooks)], pullitem.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *PullItemClient) Interceptors() []Interceptor {
+	inters := c.inters.PullItem
+	return append(inters[:len(inters):len(inters)], pullitem.Interceptors[:]...)
+}
+
+func (c *PullItemClient) mutate(ctx context.Context, m *PullItemMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&PullItemCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&PullItemUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&PullItemUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&PullItemDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown PullItem mutation op: %q", m.Op())
 	}
 }
 
@@ -3364,6 +4393,276 @@ func (c *RoleGrantClient) mutate(ctx context.Context, m *RoleGrantMutation) (Val
 	}
 }
 
+// SpentVersionClient is a client for the SpentVersion schema.
+type SpentVersionClient struct {
+	config
+}
+
+// NewSpentVersionClient returns a client for the SpentVersion from the given config.
+func NewSpentVersionClient(c config) *SpentVersionClient {
+	return &SpentVersionClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `spentversion.Hooks(f(g(h())))`.
+func (c *SpentVersionClient) Use(hooks ...Hook) {
+	c.hooks.SpentVersion = append(c.hooks.SpentVersion, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `spentversion.Intercept(f(g(h())))`.
+func (c *SpentVersionClient) Intercept(interceptors ...Interceptor) {
+	c.inters.SpentVersion = append(c.inters.SpentVersion, interceptors...)
+}
+
+// Create returns a builder for creating a SpentVersion entity.
+func (c *SpentVersionClient) Create() *SpentVersionCreate {
+	mutation := newSpentVersionMutation(c.config, OpCreate)
+	return &SpentVersionCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of SpentVersion entities.
+func (c *SpentVersionClient) CreateBulk(builders ...*SpentVersionCreate) *SpentVersionCreateBulk {
+	return &SpentVersionCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *SpentVersionClient) MapCreateBulk(slice any, setFunc func(*SpentVersionCreate, int)) *SpentVersionCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &SpentVersionCreateBulk{err: fmt.Errorf("calling to SpentVersionClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*SpentVersionCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &SpentVersionCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for SpentVersion.
+func (c *SpentVersionClient) Update() *SpentVersionUpdate {
+	mutation := newSpentVersionMutation(c.config, OpUpdate)
+	return &SpentVersionUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *SpentVersionClient) UpdateOne(_m *SpentVersion) *SpentVersionUpdateOne {
+	mutation := newSpentVersionMutation(c.config, OpUpdateOne, withSpentVersion(_m))
+	return &SpentVersionUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *SpentVersionClient) UpdateOneID(id uuid.UUID) *SpentVersionUpdateOne {
+	mutation := newSpentVersionMutation(c.config, OpUpdateOne, withSpentVersionID(id))
+	return &SpentVersionUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for SpentVersion.
+func (c *SpentVersionClient) Delete() *SpentVersionDelete {
+	mutation := newSpentVersionMutation(c.config, OpDelete)
+	return &SpentVersionDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *SpentVersionClient) DeleteOne(_m *SpentVersion) *SpentVersionDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *SpentVersionClient) DeleteOneID(id uuid.UUID) *SpentVersionDeleteOne {
+	builder := c.Delete().Where(spentversion.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &SpentVersionDeleteOne{builder}
+}
+
+// Query returns a query builder for SpentVersion.
+func (c *SpentVersionClient) Query() *SpentVersionQuery {
+	return &SpentVersionQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeSpentVersion},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a SpentVersion entity by its id.
+func (c *SpentVersionClient) Get(ctx context.Context, id uuid.UUID) (*SpentVersion, error) {
+	return c.Query().Where(spentversion.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *SpentVersionClient) GetX(ctx context.Context, id uuid.UUID) *SpentVersion {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *SpentVersionClient) Hooks() []Hook {
+	hooks := c.hooks.SpentVersion
+	return append(hooks[:len(hooks):len(hooks)], spentversion.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *SpentVersionClient) Interceptors() []Interceptor {
+	inters := c.inters.SpentVersion
+	return append(inters[:len(inters):len(inters)], spentversion.Interceptors[:]...)
+}
+
+func (c *SpentVersionClient) mutate(ctx context.Context, m *SpentVersionMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&SpentVersionCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&SpentVersionUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&SpentVersionUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&SpentVersionDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown SpentVersion mutation op: %q", m.Op())
+	}
+}
+
+// StagedVersionClient is a client for the StagedVersion schema.
+type StagedVersionClient struct {
+	config
+}
+
+// NewStagedVersionClient returns a client for the StagedVersion from the given config.
+func NewStagedVersionClient(c config) *StagedVersionClient {
+	return &StagedVersionClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `stagedversion.Hooks(f(g(h())))`.
+func (c *StagedVersionClient) Use(hooks ...Hook) {
+	c.hooks.StagedVersion = append(c.hooks.StagedVersion, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `stagedversion.Intercept(f(g(h())))`.
+func (c *StagedVersionClient) Intercept(interceptors ...Interceptor) {
+	c.inters.StagedVersion = append(c.inters.StagedVersion, interceptors...)
+}
+
+// Create returns a builder for creating a StagedVersion entity.
+func (c *StagedVersionClient) Create() *StagedVersionCreate {
+	mutation := newStagedVersionMutation(c.config, OpCreate)
+	return &StagedVersionCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of StagedVersion entities.
+func (c *StagedVersionClient) CreateBulk(builders ...*StagedVersionCreate) *StagedVersionCreateBulk {
+	return &StagedVersionCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *StagedVersionClient) MapCreateBulk(slice any, setFunc func(*StagedVersionCreate, int)) *StagedVersionCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &StagedVersionCreateBulk{err: fmt.Errorf("calling to StagedVersionClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*StagedVersionCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &StagedVersionCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for StagedVersion.
+func (c *StagedVersionClient) Update() *StagedVersionUpdate {
+	mutation := newStagedVersionMutation(c.config, OpUpdate)
+	return &StagedVersionUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *StagedVersionClient) UpdateOne(_m *StagedVersion) *StagedVersionUpdateOne {
+	mutation := newStagedVersionMutation(c.config, OpUpdateOne, withStagedVersion(_m))
+	return &StagedVersionUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *StagedVersionClient) UpdateOneID(id uuid.UUID) *StagedVersionUpdateOne {
+	mutation := newStagedVersionMutation(c.config, OpUpdateOne, withStagedVersionID(id))
+	return &StagedVersionUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for StagedVersion.
+func (c *StagedVersionClient) Delete() *StagedVersionDelete {
+	mutation := newStagedVersionMutation(c.config, OpDelete)
+	return &StagedVersionDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *StagedVersionClient) DeleteOne(_m *StagedVersion) *StagedVersionDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *StagedVersionClient) DeleteOneID(id uuid.UUID) *StagedVersionDeleteOne {
+	builder := c.Delete().Where(stagedversion.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &StagedVersionDeleteOne{builder}
+}
+
+// Query returns a query builder for StagedVersion.
+func (c *StagedVersionClient) Query() *StagedVersionQuery {
+	return &StagedVersionQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeStagedVersion},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a StagedVersion entity by its id.
+func (c *StagedVersionClient) Get(ctx context.Context, id uuid.UUID) (*StagedVersion, error) {
+	return c.Query().Where(stagedversion.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *StagedVersionClient) GetX(ctx context.Context, id uuid.UUID) *StagedVersion {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *StagedVersionClient) Hooks() []Hook {
+	hooks := c.hooks.StagedVersion
+	return append(hooks[:len(hooks):len(hooks)], stagedversion.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *StagedVersionClient) Interceptors() []Interceptor {
+	inters := c.inters.StagedVersion
+	return append(inters[:len(inters):len(inters)], stagedversion.Interceptors[:]...)
+}
+
+func (c *StagedVersionClient) mutate(ctx context.Context, m *StagedVersionMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&StagedVersionCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&StagedVersionUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&StagedVersionUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&StagedVersionDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown StagedVersion mutation op: %q", m.Op())
+	}
+}
+
 // TokenClient is a client for the Token schema.
 type TokenClient struct {
 	config
@@ -3663,6 +4962,141 @@ func (c *TombstoneClient) mutate(ctx context.Context, m *TombstoneMutation) (Val
 		return (&TombstoneDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown Tombstone mutation op: %q", m.Op())
+	}
+}
+
+// TrustRuleClient is a client for the TrustRule schema.
+type TrustRuleClient struct {
+	config
+}
+
+// NewTrustRuleClient returns a client for the TrustRule from the given config.
+func NewTrustRuleClient(c config) *TrustRuleClient {
+	return &TrustRuleClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `trustrule.Hooks(f(g(h())))`.
+func (c *TrustRuleClient) Use(hooks ...Hook) {
+	c.hooks.TrustRule = append(c.hooks.TrustRule, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `trustrule.Intercept(f(g(h())))`.
+func (c *TrustRuleClient) Intercept(interceptors ...Interceptor) {
+	c.inters.TrustRule = append(c.inters.TrustRule, interceptors...)
+}
+
+// Create returns a builder for creating a TrustRule entity.
+func (c *TrustRuleClient) Create() *TrustRuleCreate {
+	mutation := newTrustRuleMutation(c.config, OpCreate)
+	return &TrustRuleCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of TrustRule entities.
+func (c *TrustRuleClient) CreateBulk(builders ...*TrustRuleCreate) *TrustRuleCreateBulk {
+	return &TrustRuleCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *TrustRuleClient) MapCreateBulk(slice any, setFunc func(*TrustRuleCreate, int)) *TrustRuleCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &TrustRuleCreateBulk{err: fmt.Errorf("calling to TrustRuleClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*TrustRuleCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &TrustRuleCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for TrustRule.
+func (c *TrustRuleClient) Update() *TrustRuleUpdate {
+	mutation := newTrustRuleMutation(c.config, OpUpdate)
+	return &TrustRuleUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *TrustRuleClient) UpdateOne(_m *TrustRule) *TrustRuleUpdateOne {
+	mutation := newTrustRuleMutation(c.config, OpUpdateOne, withTrustRule(_m))
+	return &TrustRuleUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *TrustRuleClient) UpdateOneID(id uuid.UUID) *TrustRuleUpdateOne {
+	mutation := newTrustRuleMutation(c.config, OpUpdateOne, withTrustRuleID(id))
+	return &TrustRuleUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for TrustRule.
+func (c *TrustRuleClient) Delete() *TrustRuleDelete {
+	mutation := newTrustRuleMutation(c.config, OpDelete)
+	return &TrustRuleDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *TrustRuleClient) DeleteOne(_m *TrustRule) *TrustRuleDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *TrustRuleClient) DeleteOneID(id uuid.UUID) *TrustRuleDeleteOne {
+	builder := c.Delete().Where(trustrule.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &TrustRuleDeleteOne{builder}
+}
+
+// Query returns a query builder for TrustRule.
+func (c *TrustRuleClient) Query() *TrustRuleQuery {
+	return &TrustRuleQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeTrustRule},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a TrustRule entity by its id.
+func (c *TrustRuleClient) Get(ctx context.Context, id uuid.UUID) (*TrustRule, error) {
+	return c.Query().Where(trustrule.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *TrustRuleClient) GetX(ctx context.Context, id uuid.UUID) *TrustRule {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *TrustRuleClient) Hooks() []Hook {
+	hooks := c.hooks.TrustRule
+	return append(hooks[:len(hooks):len(hooks)], trustrule.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *TrustRuleClient) Interceptors() []Interceptor {
+	inters := c.inters.TrustRule
+	return append(inters[:len(inters):len(inters)], trustrule.Interceptors[:]...)
+}
+
+func (c *TrustRuleClient) mutate(ctx context.Context, m *TrustRuleMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&TrustRuleCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&TrustRuleUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&TrustRuleUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&TrustRuleDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown TrustRule mutation op: %q", m.Op())
 	}
 }
 
@@ -4003,15 +5437,17 @@ func (c *VersionFileClient) mutate(ctx context.Context, m *VersionFileMutation) 
 // hooks and interceptors per client, for fast access.
 type (
 	hooks struct {
-		Advisory, AuditEvent, Blob, Cascade, Decision, DistTag, Finding, Hold, Holding,
-		HostName, Member, Organization, PackageName, PackageVersion, PolicyRule,
-		Registry, Remote, RemoteDocument, Role, RoleGrant, Token, Tombstone, Upstream,
-		VersionFile []ent.Hook
+		Advisory, AuditEvent, Blob, Cascade, Decision, Deprecation, DistTag, Finding,
+		Hold, Holding, HostName, LoginRequest, Member, NameSwitch, Organization,
+		OwnPackage, OwnedName, PackageName, PackageVersion, PolicyRule, Pull, PullItem,
+		Registry, Remote, RemoteDocument, Role, RoleGrant, SpentVersion, StagedVersion,
+		Token, Tombstone, TrustRule, Upstream, VersionFile []ent.Hook
 	}
 	inters struct {
-		Advisory, AuditEvent, Blob, Cascade, Decision, DistTag, Finding, Hold, Holding,
-		HostName, Member, Organization, PackageName, PackageVersion, PolicyRule,
-		Registry, Remote, RemoteDocument, Role, RoleGrant, Token, Tombstone, Upstream,
-		VersionFile []ent.Interceptor
+		Advisory, AuditEvent, Blob, Cascade, Decision, Deprecation, DistTag, Finding,
+		Hold, Holding, HostName, LoginRequest, Member, NameSwitch, Organization,
+		OwnPackage, OwnedName, PackageName, PackageVersion, PolicyRule, Pull, PullItem,
+		Registry, Remote, RemoteDocument, Role, RoleGrant, SpentVersion, StagedVersion,
+		Token, Tombstone, TrustRule, Upstream, VersionFile []ent.Interceptor
 	}
 )

@@ -17,23 +17,33 @@ import (
 	"sluice.dev/sluice/ent/blob"
 	"sluice.dev/sluice/ent/cascade"
 	"sluice.dev/sluice/ent/decision"
+	"sluice.dev/sluice/ent/deprecation"
 	"sluice.dev/sluice/ent/disttag"
 	"sluice.dev/sluice/ent/finding"
 	"sluice.dev/sluice/ent/hold"
 	"sluice.dev/sluice/ent/holding"
 	"sluice.dev/sluice/ent/hostname"
+	"sluice.dev/sluice/ent/loginrequest"
 	"sluice.dev/sluice/ent/member"
+	"sluice.dev/sluice/ent/nameswitch"
 	"sluice.dev/sluice/ent/organization"
+	"sluice.dev/sluice/ent/ownedname"
+	"sluice.dev/sluice/ent/ownpackage"
 	"sluice.dev/sluice/ent/packagename"
 	"sluice.dev/sluice/ent/packageversion"
 	"sluice.dev/sluice/ent/policyrule"
+	"sluice.dev/sluice/ent/pull"
+	"sluice.dev/sluice/ent/pullitem"
 	"sluice.dev/sluice/ent/registry"
 	"sluice.dev/sluice/ent/remote"
 	"sluice.dev/sluice/ent/remotedocument"
 	"sluice.dev/sluice/ent/role"
 	"sluice.dev/sluice/ent/rolegrant"
+	"sluice.dev/sluice/ent/spentversion"
+	"sluice.dev/sluice/ent/stagedversion"
 	"sluice.dev/sluice/ent/token"
 	"sluice.dev/sluice/ent/tombstone"
+	"sluice.dev/sluice/ent/trustrule"
 	"sluice.dev/sluice/ent/upstream"
 	"sluice.dev/sluice/ent/versionfile"
 )
@@ -101,23 +111,33 @@ func checkColumn(t, c string) error {
 			blob.Table:           blob.ValidColumn,
 			cascade.Table:        cascade.ValidColumn,
 			decision.Table:       decision.ValidColumn,
+			deprecation.Table:    deprecation.ValidColumn,
 			disttag.Table:        disttag.ValidColumn,
 			finding.Table:        finding.ValidColumn,
 			hold.Table:           hold.ValidColumn,
 			holding.Table:        holding.ValidColumn,
 			hostname.Table:       hostname.ValidColumn,
+			loginrequest.Table:   loginrequest.ValidColumn,
 			member.Table:         member.ValidColumn,
+			nameswitch.Table:     nameswitch.ValidColumn,
 			organization.Table:   organization.ValidColumn,
+			ownpackage.Table:     ownpackage.ValidColumn,
+			ownedname.Table:      ownedname.ValidColumn,
 			packagename.Table:    packagename.ValidColumn,
 			packageversion.Table: packageversion.ValidColumn,
 			policyrule.Table:     policyrule.ValidColumn,
+			pull.Table:           pull.ValidColumn,
+			pullitem.Table:       pullitem.ValidColumn,
 			registry.Table:       registry.ValidColumn,
 			remote.Table:         remote.ValidColumn,
 			remotedocument.Table: remotedocument.ValidColumn,
 			role.Table:           role.ValidColumn,
 			rolegrant.Table:      rolegrant.ValidColumn,
+			spentversion.Table:   spentversion.ValidColumn,
+			stagedversion.Table:  stagedversion.ValidColumn,
 			token.Table:          token.ValidColumn,
 			tombstone.Table:      tombstone.ValidColumn,
+			trustrule.Table:      trustrule.ValidColumn,
 			upstream.Table:       upstream.ValidColumn,
 			versionfile.Table:    versionfile.ValidColumn,
 		})

@@ -18,24 +18,34 @@ import (
 	"sluice.dev/sluice/ent/blob"
 	"sluice.dev/sluice/ent/cascade"
 	"sluice.dev/sluice/ent/decision"
+	"sluice.dev/sluice/ent/deprecation"
 	"sluice.dev/sluice/ent/disttag"
 	"sluice.dev/sluice/ent/finding"
 	"sluice.dev/sluice/ent/hold"
 	"sluice.dev/sluice/ent/holding"
 	"sluice.dev/sluice/ent/hostname"
+	"sluice.dev/sluice/ent/loginrequest"
 	"sluice.dev/sluice/ent/member"
+	"sluice.dev/sluice/ent/nameswitch"
 	"sluice.dev/sluice/ent/organization"
+	"sluice.dev/sluice/ent/ownedname"
+	"sluice.dev/sluice/ent/ownpackage"
 	"sluice.dev/sluice/ent/packagename"
 	"sluice.dev/sluice/ent/packageversion"
 	"sluice.dev/sluice/ent/policyrule"
 	"sluice.dev/sluice/ent/predicate"
+	"sluice.dev/sluice/ent/pull"
+	"sluice.dev/sluice/ent/pullitem"
 	"sluice.dev/sluice/ent/registry"
 	"sluice.dev/sluice/ent/remote"
 	"sluice.dev/sluice/ent/remotedocument"
 	"sluice.dev/sluice/ent/role"
 	"sluice.dev/sluice/ent/rolegrant"
+	"sluice.dev/sluice/ent/spentversion"
+	"sluice.dev/sluice/ent/stagedversion"
 	"sluice.dev/sluice/ent/token"
 	"sluice.dev/sluice/ent/tombstone"
+	"sluice.dev/sluice/ent/trustrule"
 	"sluice.dev/sluice/ent/upstream"
 	"sluice.dev/sluice/ent/versionfile"
 	"sluice.dev/sluice/tenants/coord"
@@ -55,23 +65,33 @@ const (
 	TypeBlob           = "Blob"
 	TypeCascade        = "Cascade"
 	TypeDecision       = "Decision"
+	TypeDeprecation    = "Deprecation"
 	TypeDistTag        = "DistTag"
 	TypeFinding        = "Finding"
 	TypeHold           = "Hold"
 	TypeHolding        = "Holding"
 	TypeHostName       = "HostName"
+	TypeLoginRequest   = "LoginRequest"
 	TypeMember         = "Member"
+	TypeNameSwitch     = "NameSwitch"
 	TypeOrganization   = "Organization"
+	TypeOwnPackage     = "OwnPackage"
+	TypeOwnedName      = "OwnedName"
 	TypePackageName    = "PackageName"
 	TypePackageVersion = "PackageVersion"
 	TypePolicyRule     = "PolicyRule"
+	TypePull           = "Pull"
+	TypePullItem       = "PullItem"
 	TypeRegistry       = "Registry"
 	TypeRemote         = "Remote"
 	TypeRemoteDocument = "RemoteDocument"
 	TypeRole           = "Role"
 	TypeRoleGrant      = "RoleGrant"
+	TypeSpentVersion   = "SpentVersion"
+	TypeStagedVersion  = "StagedVersion"
 	TypeToken          = "Token"
 	TypeTombstone      = "Tombstone"
+	TypeTrustRule      = "TrustRule"
 	TypeUpstream       = "Upstream"
 	TypeVersionFile    = "VersionFile"
 )
@@ -5011,6 +5031,608 @@ func (m *DecisionMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown Decision edge %s", name)
 }
 
+// DeprecationMutation represents an operation that mutates the Deprecation nodes in the graph.
+type DeprecationMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *uuid.UUID
+	org_id        *uuid.UUID
+	registry_id   *uuid.UUID
+	package_id    *uuid.UUID
+	version       *string
+	message       *string
+	updated_at    *time.Time
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*Deprecation, error)
+	predicates    []predicate.Deprecation
+}
+
+var _ ent.Mutation = (*DeprecationMutation)(nil)
+
+// deprecationOption allows management of the mutation configuration using functional options.
+type deprecationOption func(*DeprecationMutation)
+
+// newDeprecationMutation creates new mutation for the Deprecation entity.
+func newDeprecationMutation(c config, op Op, opts ...deprecationOption) *DeprecationMutation {
+	m := &DeprecationMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeDeprecation,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withDeprecationID sets the ID field of the mutation.
+func withDeprecationID(id uuid.UUID) deprecationOption {
+	return func(m *DeprecationMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Deprecation
+		)
+		m.oldValue = func(ctx context.Context) (*Deprecation, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Deprecation.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withDeprecation sets the old Deprecation of the mutation.
+func withDeprecation(node *Deprecation) deprecationOption {
+	return func(m *DeprecationMutation) {
+		m.oldValue = func(context.Context) (*Deprecation, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m DeprecationMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m DeprecationMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Deprecation entities.
+func (m *DeprecationMutation) SetID(id uuid.UUID) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *DeprecationMutation) ID() (id uuid.UUID, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *DeprecationMutation) IDs(ctx context.Context) ([]uuid.UUID, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []uuid.UUID{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Deprecation.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetOrgID sets the "org_id" field.
+func (m *DeprecationMutation) SetOrgID(u uuid.UUID) {
+	m.org_id = &u
+}
+
+// OrgID returns the value of the "org_id" field in the mutation.
+func (m *DeprecationMutation) OrgID() (r uuid.UUID, exists bool) {
+	v := m.org_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrgID returns the old "org_id" field's value of the Deprecation entity.
+// If the Deprecation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DeprecationMutation) OldOrgID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrgID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrgID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrgID: %w", err)
+	}
+	return oldValue.OrgID, nil
+}
+
+// ResetOrgID resets all changes to the "org_id" field.
+func (m *DeprecationMutation) ResetOrgID() {
+	m.org_id = nil
+}
+
+// SetRegistryID sets the "registry_id" field.
+func (m *DeprecationMutation) SetRegistryID(u uuid.UUID) {
+	m.registry_id = &u
+}
+
+// RegistryID returns the value of the "registry_id" field in the mutation.
+func (m *DeprecationMutation) RegistryID() (r uuid.UUID, exists bool) {
+	v := m.registry_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRegistryID returns the old "registry_id" field's value of the Deprecation entity.
+// If the Deprecation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DeprecationMutation) OldRegistryID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRegistryID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRegistryID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRegistryID: %w", err)
+	}
+	return oldValue.RegistryID, nil
+}
+
+// ResetRegistryID resets all changes to the "registry_id" field.
+func (m *DeprecationMutation) ResetRegistryID() {
+	m.registry_id = nil
+}
+
+// SetPackageID sets the "package_id" field.
+func (m *DeprecationMutation) SetPackageID(u uuid.UUID) {
+	m.package_id = &u
+}
+
+// PackageID returns the value of the "package_id" field in the mutation.
+func (m *DeprecationMutation) PackageID() (r uuid.UUID, exists bool) {
+	v := m.package_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPackageID returns the old "package_id" field's value of the Deprecation entity.
+// If the Deprecation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DeprecationMutation) OldPackageID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPackageID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPackageID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPackageID: %w", err)
+	}
+	return oldValue.PackageID, nil
+}
+
+// ResetPackageID resets all changes to the "package_id" field.
+func (m *DeprecationMutation) ResetPackageID() {
+	m.package_id = nil
+}
+
+// SetVersion sets the "version" field.
+func (m *DeprecationMutation) SetVersion(s string) {
+	m.version = &s
+}
+
+// Version returns the value of the "version" field in the mutation.
+func (m *DeprecationMutation) Version() (r string, exists bool) {
+	v := m.version
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldVersion returns the old "version" field's value of the Deprecation entity.
+// If the Deprecation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DeprecationMutation) OldVersion(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldVersion is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldVersion requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldVersion: %w", err)
+	}
+	return oldValue.Version, nil
+}
+
+// ResetVersion resets all changes to the "version" field.
+func (m *DeprecationMutation) ResetVersion() {
+	m.version = nil
+}
+
+// SetMessage sets the "message" field.
+func (m *DeprecationMutation) SetMessage(s string) {
+	m.message = &s
+}
+
+// Message returns the value of the "message" field in the mutation.
+func (m *DeprecationMutation) Message() (r string, exists bool) {
+	v := m.message
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMessage returns the old "message" field's value of the Deprecation entity.
+// If the Deprecation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DeprecationMutation) OldMessage(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMessage is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMessage requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMessage: %w", err)
+	}
+	return oldValue.Message, nil
+}
+
+// ResetMessage resets all changes to the "message" field.
+func (m *DeprecationMutation) ResetMessage() {
+	m.message = nil
+}
+
+// SetUpdatedAt sets the "updated_at" field.
+func (m *DeprecationMutation) SetUpdatedAt(t time.Time) {
+	m.updated_at = &t
+}
+
+// UpdatedAt returns the value of the "updated_at" field in the mutation.
+func (m *DeprecationMutation) UpdatedAt() (r time.Time, exists bool) {
+	v := m.updated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUpdatedAt returns the old "updated_at" field's value of the Deprecation entity.
+// If the Deprecation object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *DeprecationMutation) OldUpdatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUpdatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUpdatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUpdatedAt: %w", err)
+	}
+	return oldValue.UpdatedAt, nil
+}
+
+// ResetUpdatedAt resets all changes to the "updated_at" field.
+func (m *DeprecationMutation) ResetUpdatedAt() {
+	m.updated_at = nil
+}
+
+// Where appends a list predicates to the DeprecationMutation builder.
+func (m *DeprecationMutation) Where(ps ...predicate.Deprecation) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the DeprecationMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *DeprecationMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Deprecation, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *DeprecationMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *DeprecationMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Deprecation).
+func (m *DeprecationMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *DeprecationMutation) Fields() []string {
+	fields := make([]string, 0, 6)
+	if m.org_id != nil {
+		fields = append(fields, deprecation.FieldOrgID)
+	}
+	if m.registry_id != nil {
+		fields = append(fields, deprecation.FieldRegistryID)
+	}
+	if m.package_id != nil {
+		fields = append(fields, deprecation.FieldPackageID)
+	}
+	if m.version != nil {
+		fields = append(fields, deprecation.FieldVersion)
+	}
+	if m.message != nil {
+		fields = append(fields, deprecation.FieldMessage)
+	}
+	if m.updated_at != nil {
+		fields = append(fields, deprecation.FieldUpdatedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *DeprecationMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case deprecation.FieldOrgID:
+		return m.OrgID()
+	case deprecation.FieldRegistryID:
+		return m.RegistryID()
+	case deprecation.FieldPackageID:
+		return m.PackageID()
+	case deprecation.FieldVersion:
+		return m.Version()
+	case deprecation.FieldMessage:
+		return m.Message()
+	case deprecation.FieldUpdatedAt:
+		return m.UpdatedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *DeprecationMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case deprecation.FieldOrgID:
+		return m.OldOrgID(ctx)
+	case deprecation.FieldRegistryID:
+		return m.OldRegistryID(ctx)
+	case deprecation.FieldPackageID:
+		return m.OldPackageID(ctx)
+	case deprecation.FieldVersion:
+		return m.OldVersion(ctx)
+	case deprecation.FieldMessage:
+		return m.OldMessage(ctx)
+	case deprecation.FieldUpdatedAt:
+		return m.OldUpdatedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown Deprecation field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *DeprecationMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case deprecation.FieldOrgID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrgID(v)
+		return nil
+	case deprecation.FieldRegistryID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRegistryID(v)
+		return nil
+	case deprecation.FieldPackageID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPackageID(v)
+		return nil
+	case deprecation.FieldVersion:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetVersion(v)
+		return nil
+	case deprecation.FieldMessage:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMessage(v)
+		return nil
+	case deprecation.FieldUpdatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUpdatedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Deprecation field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *DeprecationMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *DeprecationMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *DeprecationMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown Deprecation numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *DeprecationMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *DeprecationMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *DeprecationMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown Deprecation nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *DeprecationMutation) ResetField(name string) error {
+	switch name {
+	case deprecation.FieldOrgID:
+		m.ResetOrgID()
+		return nil
+	case deprecation.FieldRegistryID:
+		m.ResetRegistryID()
+		return nil
+	case deprecation.FieldPackageID:
+		m.ResetPackageID()
+		return nil
+	case deprecation.FieldVersion:
+		m.ResetVersion()
+		return nil
+	case deprecation.FieldMessage:
+		m.ResetMessage()
+		return nil
+	case deprecation.FieldUpdatedAt:
+		m.ResetUpdatedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown Deprecation field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *DeprecationMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *DeprecationMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *DeprecationMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *DeprecationMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *DeprecationMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *DeprecationMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *DeprecationMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown Deprecation unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *DeprecationMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown Deprecation edge %s", name)
+}
+
 // DistTagMutation represents an operation that mutates the DistTag nodes in the graph.
 type DistTagMutation struct {
 	config
@@ -9511,6 +10133,884 @@ func (m *HostNameMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown HostName edge %s", name)
 }
 
+// LoginRequestMutation represents an operation that mutates the LoginRequest nodes in the graph.
+type LoginRequestMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *uuid.UUID
+	org_id        *uuid.UUID
+	registry_id   *uuid.UUID
+	secret_hash   *[]byte
+	page_hash     *[]byte
+	client        *string
+	created_at    *time.Time
+	expires_at    *time.Time
+	token_id      *uuid.UUID
+	token_sealed  *[]byte
+	ended_at      *time.Time
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*LoginRequest, error)
+	predicates    []predicate.LoginRequest
+}
+
+var _ ent.Mutation = (*LoginRequestMutation)(nil)
+
+// loginrequestOption allows management of the mutation configuration using functional options.
+type loginrequestOption func(*LoginRequestMutation)
+
+// newLoginRequestMutation creates new mutation for the LoginRequest entity.
+func newLoginRequestMutation(c config, op Op, opts ...loginrequestOption) *LoginRequestMutation {
+	m := &LoginRequestMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeLoginRequest,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withLoginRequestID sets the ID field of the mutation.
+func withLoginRequestID(id uuid.UUID) loginrequestOption {
+	return func(m *LoginRequestMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *LoginRequest
+		)
+		m.oldValue = func(ctx context.Context) (*LoginRequest, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().LoginRequest.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withLoginRequest sets the old LoginRequest of the mutation.
+func withLoginRequest(node *LoginRequest) loginrequestOption {
+	return func(m *LoginRequestMutation) {
+		m.oldValue = func(context.Context) (*LoginRequest, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m LoginRequestMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m LoginRequestMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of LoginRequest entities.
+func (m *LoginRequestMutation) SetID(id uuid.UUID) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *LoginRequestMutation) ID() (id uuid.UUID, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *LoginRequestMutation) IDs(ctx context.Context) ([]uuid.UUID, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []uuid.UUID{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().LoginRequest.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetOrgID sets the "org_id" field.
+func (m *LoginRequestMutation) SetOrgID(u uuid.UUID) {
+	m.org_id = &u
+}
+
+// OrgID returns the value of the "org_id" field in the mutation.
+func (m *LoginRequestMutation) OrgID() (r uuid.UUID, exists bool) {
+	v := m.org_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrgID returns the old "org_id" field's value of the LoginRequest entity.
+// If the LoginRequest object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LoginRequestMutation) OldOrgID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrgID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrgID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrgID: %w", err)
+	}
+	return oldValue.OrgID, nil
+}
+
+// ResetOrgID resets all changes to the "org_id" field.
+func (m *LoginRequestMutation) ResetOrgID() {
+	m.org_id = nil
+}
+
+// SetRegistryID sets the "registry_id" field.
+func (m *LoginRequestMutation) SetRegistryID(u uuid.UUID) {
+	m.registry_id = &u
+}
+
+// RegistryID returns the value of the "registry_id" field in the mutation.
+func (m *LoginRequestMutation) RegistryID() (r uuid.UUID, exists bool) {
+	v := m.registry_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRegistryID returns the old "registry_id" field's value of the LoginRequest entity.
+// If the LoginRequest object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LoginRequestMutation) OldRegistryID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRegistryID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRegistryID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRegistryID: %w", err)
+	}
+	return oldValue.RegistryID, nil
+}
+
+// ResetRegistryID resets all changes to the "registry_id" field.
+func (m *LoginRequestMutation) ResetRegistryID() {
+	m.registry_id = nil
+}
+
+// SetSecretHash sets the "secret_hash" field.
+func (m *LoginRequestMutation) SetSecretHash(b []byte) {
+	m.secret_hash = &b
+}
+
+// SecretHash returns the value of the "secret_hash" field in the mutation.
+func (m *LoginRequestMutation) SecretHash() (r []byte, exists bool) {
+	v := m.secret_hash
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSecretHash returns the old "secret_hash" field's value of the LoginRequest entity.
+// If the LoginRequest object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LoginRequestMutation) OldSecretHash(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSecretHash is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSecretHash requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSecretHash: %w", err)
+	}
+	return oldValue.SecretHash, nil
+}
+
+// ResetSecretHash resets all changes to the "secret_hash" field.
+func (m *LoginRequestMutation) ResetSecretHash() {
+	m.secret_hash = nil
+}
+
+// SetPageHash sets the "page_hash" field.
+func (m *LoginRequestMutation) SetPageHash(b []byte) {
+	m.page_hash = &b
+}
+
+// PageHash returns the value of the "page_hash" field in the mutation.
+func (m *LoginRequestMutation) PageHash() (r []byte, exists bool) {
+	v := m.page_hash
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPageHash returns the old "page_hash" field's value of the LoginRequest entity.
+// If the LoginRequest object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LoginRequestMutation) OldPageHash(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPageHash is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPageHash requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPageHash: %w", err)
+	}
+	return oldValue.PageHash, nil
+}
+
+// ResetPageHash resets all changes to the "page_hash" field.
+func (m *LoginRequestMutation) ResetPageHash() {
+	m.page_hash = nil
+}
+
+// SetClient sets the "client" field.
+func (m *LoginRequestMutation) SetClient(s string) {
+	m.client = &s
+}
+
+// GetClient returns the value of the "client" field in the mutation.
+func (m *LoginRequestMutation) GetClient() (r string, exists bool) {
+	v := m.client
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldClient returns the old "client" field's value of the LoginRequest entity.
+// If the LoginRequest object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LoginRequestMutation) OldClient(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldClient is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldClient requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldClient: %w", err)
+	}
+	return oldValue.Client, nil
+}
+
+// ResetClient resets all changes to the "client" field.
+func (m *LoginRequestMutation) ResetClient() {
+	m.client = nil
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *LoginRequestMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *LoginRequestMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the LoginRequest entity.
+// If the LoginRequest object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LoginRequestMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *LoginRequestMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetExpiresAt sets the "expires_at" field.
+func (m *LoginRequestMutation) SetExpiresAt(t time.Time) {
+	m.expires_at = &t
+}
+
+// ExpiresAt returns the value of the "expires_at" field in the mutation.
+func (m *LoginRequestMutation) ExpiresAt() (r time.Time, exists bool) {
+	v := m.expires_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldExpiresAt returns the old "expires_at" field's value of the LoginRequest entity.
+// If the LoginRequest object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LoginRequestMutation) OldExpiresAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldExpiresAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldExpiresAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldExpiresAt: %w", err)
+	}
+	return oldValue.ExpiresAt, nil
+}
+
+// ResetExpiresAt resets all changes to the "expires_at" field.
+func (m *LoginRequestMutation) ResetExpiresAt() {
+	m.expires_at = nil
+}
+
+// SetTokenID sets the "token_id" field.
+func (m *LoginRequestMutation) SetTokenID(u uuid.UUID) {
+	m.token_id = &u
+}
+
+// TokenID returns the value of the "token_id" field in the mutation.
+func (m *LoginRequestMutation) TokenID() (r uuid.UUID, exists bool) {
+	v := m.token_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTokenID returns the old "token_id" field's value of the LoginRequest entity.
+// If the LoginRequest object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LoginRequestMutation) OldTokenID(ctx context.Context) (v *uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTokenID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTokenID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTokenID: %w", err)
+	}
+	return oldValue.TokenID, nil
+}
+
+// ClearTokenID clears the value of the "token_id" field.
+func (m *LoginRequestMutation) ClearTokenID() {
+	m.token_id = nil
+	m.clearedFields[loginrequest.FieldTokenID] = struct{}{}
+}
+
+// TokenIDCleared returns if the "token_id" field was cleared in this mutation.
+func (m *LoginRequestMutation) TokenIDCleared() bool {
+	_, ok := m.clearedFields[loginrequest.FieldTokenID]
+	return ok
+}
+
+// ResetTokenID resets all changes to the "token_id" field.
+func (m *LoginRequestMutation) ResetTokenID() {
+	m.token_id = nil
+	delete(m.clearedFields, loginrequest.FieldTokenID)
+}
+
+// SetTokenSealed sets the "token_sealed" field.
+func (m *LoginRequestMutation) SetTokenSealed(b []byte) {
+	m.token_sealed = &b
+}
+
+// TokenSealed returns the value of the "token_sealed" field in the mutation.
+func (m *LoginRequestMutation) TokenSealed() (r []byte, exists bool) {
+	v := m.token_sealed
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTokenSealed returns the old "token_sealed" field's value of the LoginRequest entity.
+// If the LoginRequest object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LoginRequestMutation) OldTokenSealed(ctx context.Context) (v *[]byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTokenSealed is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTokenSealed requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTokenSealed: %w", err)
+	}
+	return oldValue.TokenSealed, nil
+}
+
+// ClearTokenSealed clears the value of the "token_sealed" field.
+func (m *LoginRequestMutation) ClearTokenSealed() {
+	m.token_sealed = nil
+	m.clearedFields[loginrequest.FieldTokenSealed] = struct{}{}
+}
+
+// TokenSealedCleared returns if the "token_sealed" field was cleared in this mutation.
+func (m *LoginRequestMutation) TokenSealedCleared() bool {
+	_, ok := m.clearedFields[loginrequest.FieldTokenSealed]
+	return ok
+}
+
+// ResetTokenSealed resets all changes to the "token_sealed" field.
+func (m *LoginRequestMutation) ResetTokenSealed() {
+	m.token_sealed = nil
+	delete(m.clearedFields, loginrequest.FieldTokenSealed)
+}
+
+// SetEndedAt sets the "ended_at" field.
+func (m *LoginRequestMutation) SetEndedAt(t time.Time) {
+	m.ended_at = &t
+}
+
+// EndedAt returns the value of the "ended_at" field in the mutation.
+func (m *LoginRequestMutation) EndedAt() (r time.Time, exists bool) {
+	v := m.ended_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEndedAt returns the old "ended_at" field's value of the LoginRequest entity.
+// If the LoginRequest object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *LoginRequestMutation) OldEndedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEndedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEndedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEndedAt: %w", err)
+	}
+	return oldValue.EndedAt, nil
+}
+
+// ClearEndedAt clears the value of the "ended_at" field.
+func (m *LoginRequestMutation) ClearEndedAt() {
+	m.ended_at = nil
+	m.clearedFields[loginrequest.FieldEndedAt] = struct{}{}
+}
+
+// EndedAtCleared returns if the "ended_at" field was cleared in this mutation.
+func (m *LoginRequestMutation) EndedAtCleared() bool {
+	_, ok := m.clearedFields[loginrequest.FieldEndedAt]
+	return ok
+}
+
+// ResetEndedAt resets all changes to the "ended_at" field.
+func (m *LoginRequestMutation) ResetEndedAt() {
+	m.ended_at = nil
+	delete(m.clearedFields, loginrequest.FieldEndedAt)
+}
+
+// Where appends a list predicates to the LoginRequestMutation builder.
+func (m *LoginRequestMutation) Where(ps ...predicate.LoginRequest) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the LoginRequestMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *LoginRequestMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.LoginRequest, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *LoginRequestMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *LoginRequestMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (LoginRequest).
+func (m *LoginRequestMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *LoginRequestMutation) Fields() []string {
+	fields := make([]string, 0, 10)
+	if m.org_id != nil {
+		fields = append(fields, loginrequest.FieldOrgID)
+	}
+	if m.registry_id != nil {
+		fields = append(fields, loginrequest.FieldRegistryID)
+	}
+	if m.secret_hash != nil {
+		fields = append(fields, loginrequest.FieldSecretHash)
+	}
+	if m.page_hash != nil {
+		fields = append(fields, loginrequest.FieldPageHash)
+	}
+	if m.client != nil {
+		fields = append(fields, loginrequest.FieldClient)
+	}
+	if m.created_at != nil {
+		fields = append(fields, loginrequest.FieldCreatedAt)
+	}
+	if m.expires_at != nil {
+		fields = append(fields, loginrequest.FieldExpiresAt)
+	}
+	if m.token_id != nil {
+		fields = append(fields, loginrequest.FieldTokenID)
+	}
+	if m.token_sealed != nil {
+		fields = append(fields, loginrequest.FieldTokenSealed)
+	}
+	if m.ended_at != nil {
+		fields = append(fields, loginrequest.FieldEndedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *LoginRequestMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case loginrequest.FieldOrgID:
+		return m.OrgID()
+	case loginrequest.FieldRegistryID:
+		return m.RegistryID()
+	case loginrequest.FieldSecretHash:
+		return m.SecretHash()
+	case loginrequest.FieldPageHash:
+		return m.PageHash()
+	case loginrequest.FieldClient:
+		return m.GetClient()
+	case loginrequest.FieldCreatedAt:
+		return m.CreatedAt()
+	case loginrequest.FieldExpiresAt:
+		return m.ExpiresAt()
+	case loginrequest.FieldTokenID:
+		return m.TokenID()
+	case loginrequest.FieldTokenSealed:
+		return m.TokenSealed()
+	case loginrequest.FieldEndedAt:
+		return m.EndedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *LoginRequestMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case loginrequest.FieldOrgID:
+		return m.OldOrgID(ctx)
+	case loginrequest.FieldRegistryID:
+		return m.OldRegistryID(ctx)
+	case loginrequest.FieldSecretHash:
+		return m.OldSecretHash(ctx)
+	case loginrequest.FieldPageHash:
+		return m.OldPageHash(ctx)
+	case loginrequest.FieldClient:
+		return m.OldClient(ctx)
+	case loginrequest.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case loginrequest.FieldExpiresAt:
+		return m.OldExpiresAt(ctx)
+	case loginrequest.FieldTokenID:
+		return m.OldTokenID(ctx)
+	case loginrequest.FieldTokenSealed:
+		return m.OldTokenSealed(ctx)
+	case loginrequest.FieldEndedAt:
+		return m.OldEndedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown LoginRequest field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *LoginRequestMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case loginrequest.FieldOrgID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrgID(v)
+		return nil
+	case loginrequest.FieldRegistryID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRegistryID(v)
+		return nil
+	case loginrequest.FieldSecretHash:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSecretHash(v)
+		return nil
+	case loginrequest.FieldPageHash:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPageHash(v)
+		return nil
+	case loginrequest.FieldClient:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetClient(v)
+		return nil
+	case loginrequest.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case loginrequest.FieldExpiresAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetExpiresAt(v)
+		return nil
+	case loginrequest.FieldTokenID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTokenID(v)
+		return nil
+	case loginrequest.FieldTokenSealed:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTokenSealed(v)
+		return nil
+	case loginrequest.FieldEndedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEndedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown LoginRequest field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *LoginRequestMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *LoginRequestMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *LoginRequestMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown LoginRequest numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *LoginRequestMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(loginrequest.FieldTokenID) {
+		fields = append(fields, loginrequest.FieldTokenID)
+	}
+	if m.FieldCleared(loginrequest.FieldTokenSealed) {
+		fields = append(fields, loginrequest.FieldTokenSealed)
+	}
+	if m.FieldCleared(loginrequest.FieldEndedAt) {
+		fields = append(fields, loginrequest.FieldEndedAt)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *LoginRequestMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *LoginRequestMutation) ClearField(name string) error {
+	switch name {
+	case loginrequest.FieldTokenID:
+		m.ClearTokenID()
+		return nil
+	case loginrequest.FieldTokenSealed:
+		m.ClearTokenSealed()
+		return nil
+	case loginrequest.FieldEndedAt:
+		m.ClearEndedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown LoginRequest nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *LoginRequestMutation) ResetField(name string) error {
+	switch name {
+	case loginrequest.FieldOrgID:
+		m.ResetOrgID()
+		return nil
+	case loginrequest.FieldRegistryID:
+		m.ResetRegistryID()
+		return nil
+	case loginrequest.FieldSecretHash:
+		m.ResetSecretHash()
+		return nil
+	case loginrequest.FieldPageHash:
+		m.ResetPageHash()
+		return nil
+	case loginrequest.FieldClient:
+		m.ResetClient()
+		return nil
+	case loginrequest.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case loginrequest.FieldExpiresAt:
+		m.ResetExpiresAt()
+		return nil
+	case loginrequest.FieldTokenID:
+		m.ResetTokenID()
+		return nil
+	case loginrequest.FieldTokenSealed:
+		m.ResetTokenSealed()
+		return nil
+	case loginrequest.FieldEndedAt:
+		m.ResetEndedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown LoginRequest field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *LoginRequestMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *LoginRequestMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *LoginRequestMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *LoginRequestMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *LoginRequestMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *LoginRequestMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *LoginRequestMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown LoginRequest unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *LoginRequestMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown LoginRequest edge %s", name)
+}
+
 // MemberMutation represents an operation that mutates the Member nodes in the graph.
 type MemberMutation struct {
 	config
@@ -10174,6 +11674,757 @@ func (m *MemberMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown Member edge %s", name)
 }
 
+// NameSwitchMutation represents an operation that mutates the NameSwitch nodes in the graph.
+type NameSwitchMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *uuid.UUID
+	org_id        *uuid.UUID
+	registry_id   *uuid.UUID
+	ecosystem     *coord.Ecosystem
+	name          *string
+	publish       *nameswitch.Publish
+	upstream      *nameswitch.Upstream
+	reason        *string
+	updated_at    *time.Time
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*NameSwitch, error)
+	predicates    []predicate.NameSwitch
+}
+
+var _ ent.Mutation = (*NameSwitchMutation)(nil)
+
+// nameswitchOption allows management of the mutation configuration using functional options.
+type nameswitchOption func(*NameSwitchMutation)
+
+// newNameSwitchMutation creates new mutation for the NameSwitch entity.
+func newNameSwitchMutation(c config, op Op, opts ...nameswitchOption) *NameSwitchMutation {
+	m := &NameSwitchMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeNameSwitch,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withNameSwitchID sets the ID field of the mutation.
+func withNameSwitchID(id uuid.UUID) nameswitchOption {
+	return func(m *NameSwitchMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *NameSwitch
+		)
+		m.oldValue = func(ctx context.Context) (*NameSwitch, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().NameSwitch.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withNameSwitch sets the old NameSwitch of the mutation.
+func withNameSwitch(node *NameSwitch) nameswitchOption {
+	return func(m *NameSwitchMutation) {
+		m.oldValue = func(context.Context) (*NameSwitch, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m NameSwitchMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m NameSwitchMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of NameSwitch entities.
+func (m *NameSwitchMutation) SetID(id uuid.UUID) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *NameSwitchMutation) ID() (id uuid.UUID, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *NameSwitchMutation) IDs(ctx context.Context) ([]uuid.UUID, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []uuid.UUID{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().NameSwitch.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetOrgID sets the "org_id" field.
+func (m *NameSwitchMutation) SetOrgID(u uuid.UUID) {
+	m.org_id = &u
+}
+
+// OrgID returns the value of the "org_id" field in the mutation.
+func (m *NameSwitchMutation) OrgID() (r uuid.UUID, exists bool) {
+	v := m.org_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrgID returns the old "org_id" field's value of the NameSwitch entity.
+// If the NameSwitch object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *NameSwitchMutation) OldOrgID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrgID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrgID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrgID: %w", err)
+	}
+	return oldValue.OrgID, nil
+}
+
+// ResetOrgID resets all changes to the "org_id" field.
+func (m *NameSwitchMutation) ResetOrgID() {
+	m.org_id = nil
+}
+
+// SetRegistryID sets the "registry_id" field.
+func (m *NameSwitchMutation) SetRegistryID(u uuid.UUID) {
+	m.registry_id = &u
+}
+
+// RegistryID returns the value of the "registry_id" field in the mutation.
+func (m *NameSwitchMutation) RegistryID() (r uuid.UUID, exists bool) {
+	v := m.registry_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRegistryID returns the old "registry_id" field's value of the NameSwitch entity.
+// If the NameSwitch object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *NameSwitchMutation) OldRegistryID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRegistryID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRegistryID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRegistryID: %w", err)
+	}
+	return oldValue.RegistryID, nil
+}
+
+// ResetRegistryID resets all changes to the "registry_id" field.
+func (m *NameSwitchMutation) ResetRegistryID() {
+	m.registry_id = nil
+}
+
+// SetEcosystem sets the "ecosystem" field.
+func (m *NameSwitchMutation) SetEcosystem(c coord.Ecosystem) {
+	m.ecosystem = &c
+}
+
+// Ecosystem returns the value of the "ecosystem" field in the mutation.
+func (m *NameSwitchMutation) Ecosystem() (r coord.Ecosystem, exists bool) {
+	v := m.ecosystem
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEcosystem returns the old "ecosystem" field's value of the NameSwitch entity.
+// If the NameSwitch object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *NameSwitchMutation) OldEcosystem(ctx context.Context) (v coord.Ecosystem, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEcosystem is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEcosystem requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEcosystem: %w", err)
+	}
+	return oldValue.Ecosystem, nil
+}
+
+// ResetEcosystem resets all changes to the "ecosystem" field.
+func (m *NameSwitchMutation) ResetEcosystem() {
+	m.ecosystem = nil
+}
+
+// SetName sets the "name" field.
+func (m *NameSwitchMutation) SetName(s string) {
+	m.name = &s
+}
+
+// Name returns the value of the "name" field in the mutation.
+func (m *NameSwitchMutation) Name() (r string, exists bool) {
+	v := m.name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldName returns the old "name" field's value of the NameSwitch entity.
+// If the NameSwitch object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *NameSwitchMutation) OldName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldName: %w", err)
+	}
+	return oldValue.Name, nil
+}
+
+// ResetName resets all changes to the "name" field.
+func (m *NameSwitchMutation) ResetName() {
+	m.name = nil
+}
+
+// SetPublish sets the "publish" field.
+func (m *NameSwitchMutation) SetPublish(n nameswitch.Publish) {
+	m.publish = &n
+}
+
+// Publish returns the value of the "publish" field in the mutation.
+func (m *NameSwitchMutation) Publish() (r nameswitch.Publish, exists bool) {
+	v := m.publish
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPublish returns the old "publish" field's value of the NameSwitch entity.
+// If the NameSwitch object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *NameSwitchMutation) OldPublish(ctx context.Context) (v *nameswitch.Publish, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPublish is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPublish requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPublish: %w", err)
+	}
+	return oldValue.Publish, nil
+}
+
+// ClearPublish clears the value of the "publish" field.
+func (m *NameSwitchMutation) ClearPublish() {
+	m.publish = nil
+	m.clearedFields[nameswitch.FieldPublish] = struct{}{}
+}
+
+// PublishCleared returns if the "publish" field was cleared in this mutation.
+func (m *NameSwitchMutation) PublishCleared() bool {
+	_, ok := m.clearedFields[nameswitch.FieldPublish]
+	return ok
+}
+
+// ResetPublish resets all changes to the "publish" field.
+func (m *NameSwitchMutation) ResetPublish() {
+	m.publish = nil
+	delete(m.clearedFields, nameswitch.FieldPublish)
+}
+
+// SetUpstream sets the "upstream" field.
+func (m *NameSwitchMutation) SetUpstream(n nameswitch.Upstream) {
+	m.upstream = &n
+}
+
+// Upstream returns the value of the "upstream" field in the mutation.
+func (m *NameSwitchMutation) Upstream() (r nameswitch.Upstream, exists bool) {
+	v := m.upstream
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUpstream returns the old "upstream" field's value of the NameSwitch entity.
+// If the NameSwitch object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *NameSwitchMutation) OldUpstream(ctx context.Context) (v *nameswitch.Upstream, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUpstream is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUpstream requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUpstream: %w", err)
+	}
+	return oldValue.Upstream, nil
+}
+
+// ClearUpstream clears the value of the "upstream" field.
+func (m *NameSwitchMutation) ClearUpstream() {
+	m.upstream = nil
+	m.clearedFields[nameswitch.FieldUpstream] = struct{}{}
+}
+
+// UpstreamCleared returns if the "upstream" field was cleared in this mutation.
+func (m *NameSwitchMutation) UpstreamCleared() bool {
+	_, ok := m.clearedFields[nameswitch.FieldUpstream]
+	return ok
+}
+
+// ResetUpstream resets all changes to the "upstream" field.
+func (m *NameSwitchMutation) ResetUpstream() {
+	m.upstream = nil
+	delete(m.clearedFields, nameswitch.FieldUpstream)
+}
+
+// SetReason sets the "reason" field.
+func (m *NameSwitchMutation) SetReason(s string) {
+	m.reason = &s
+}
+
+// Reason returns the value of the "reason" field in the mutation.
+func (m *NameSwitchMutation) Reason() (r string, exists bool) {
+	v := m.reason
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReason returns the old "reason" field's value of the NameSwitch entity.
+// If the NameSwitch object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *NameSwitchMutation) OldReason(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReason is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReason requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReason: %w", err)
+	}
+	return oldValue.Reason, nil
+}
+
+// ResetReason resets all changes to the "reason" field.
+func (m *NameSwitchMutation) ResetReason() {
+	m.reason = nil
+}
+
+// SetUpdatedAt sets the "updated_at" field.
+func (m *NameSwitchMutation) SetUpdatedAt(t time.Time) {
+	m.updated_at = &t
+}
+
+// UpdatedAt returns the value of the "updated_at" field in the mutation.
+func (m *NameSwitchMutation) UpdatedAt() (r time.Time, exists bool) {
+	v := m.updated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUpdatedAt returns the old "updated_at" field's value of the NameSwitch entity.
+// If the NameSwitch object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *NameSwitchMutation) OldUpdatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUpdatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUpdatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUpdatedAt: %w", err)
+	}
+	return oldValue.UpdatedAt, nil
+}
+
+// ResetUpdatedAt resets all changes to the "updated_at" field.
+func (m *NameSwitchMutation) ResetUpdatedAt() {
+	m.updated_at = nil
+}
+
+// Where appends a list predicates to the NameSwitchMutation builder.
+func (m *NameSwitchMutation) Where(ps ...predicate.NameSwitch) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the NameSwitchMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *NameSwitchMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.NameSwitch, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *NameSwitchMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *NameSwitchMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (NameSwitch).
+func (m *NameSwitchMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *NameSwitchMutation) Fields() []string {
+	fields := make([]string, 0, 8)
+	if m.org_id != nil {
+		fields = append(fields, nameswitch.FieldOrgID)
+	}
+	if m.registry_id != nil {
+		fields = append(fields, nameswitch.FieldRegistryID)
+	}
+	if m.ecosystem != nil {
+		fields = append(fields, nameswitch.FieldEcosystem)
+	}
+	if m.name != nil {
+		fields = append(fields, nameswitch.FieldName)
+	}
+	if m.publish != nil {
+		fields = append(fields, nameswitch.FieldPublish)
+	}
+	if m.upstream != nil {
+		fields = append(fields, nameswitch.FieldUpstream)
+	}
+	if m.reason != nil {
+		fields = append(fields, nameswitch.FieldReason)
+	}
+	if m.updated_at != nil {
+		fields = append(fields, nameswitch.FieldUpdatedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *NameSwitchMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case nameswitch.FieldOrgID:
+		return m.OrgID()
+	case nameswitch.FieldRegistryID:
+		return m.RegistryID()
+	case nameswitch.FieldEcosystem:
+		return m.Ecosystem()
+	case nameswitch.FieldName:
+		return m.Name()
+	case nameswitch.FieldPublish:
+		return m.Publish()
+	case nameswitch.FieldUpstream:
+		return m.Upstream()
+	case nameswitch.FieldReason:
+		return m.Reason()
+	case nameswitch.FieldUpdatedAt:
+		return m.UpdatedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *NameSwitchMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case nameswitch.FieldOrgID:
+		return m.OldOrgID(ctx)
+	case nameswitch.FieldRegistryID:
+		return m.OldRegistryID(ctx)
+	case nameswitch.FieldEcosystem:
+		return m.OldEcosystem(ctx)
+	case nameswitch.FieldName:
+		return m.OldName(ctx)
+	case nameswitch.FieldPublish:
+		return m.OldPublish(ctx)
+	case nameswitch.FieldUpstream:
+		return m.OldUpstream(ctx)
+	case nameswitch.FieldReason:
+		return m.OldReason(ctx)
+	case nameswitch.FieldUpdatedAt:
+		return m.OldUpdatedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown NameSwitch field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *NameSwitchMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case nameswitch.FieldOrgID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrgID(v)
+		return nil
+	case nameswitch.FieldRegistryID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRegistryID(v)
+		return nil
+	case nameswitch.FieldEcosystem:
+		v, ok := value.(coord.Ecosystem)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEcosystem(v)
+		return nil
+	case nameswitch.FieldName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetName(v)
+		return nil
+	case nameswitch.FieldPublish:
+		v, ok := value.(nameswitch.Publish)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPublish(v)
+		return nil
+	case nameswitch.FieldUpstream:
+		v, ok := value.(nameswitch.Upstream)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUpstream(v)
+		return nil
+	case nameswitch.FieldReason:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReason(v)
+		return nil
+	case nameswitch.FieldUpdatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUpdatedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown NameSwitch field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *NameSwitchMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *NameSwitchMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *NameSwitchMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown NameSwitch numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *NameSwitchMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(nameswitch.FieldPublish) {
+		fields = append(fields, nameswitch.FieldPublish)
+	}
+	if m.FieldCleared(nameswitch.FieldUpstream) {
+		fields = append(fields, nameswitch.FieldUpstream)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *NameSwitchMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *NameSwitchMutation) ClearField(name string) error {
+	switch name {
+	case nameswitch.FieldPublish:
+		m.ClearPublish()
+		return nil
+	case nameswitch.FieldUpstream:
+		m.ClearUpstream()
+		return nil
+	}
+	return fmt.Errorf("unknown NameSwitch nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *NameSwitchMutation) ResetField(name string) error {
+	switch name {
+	case nameswitch.FieldOrgID:
+		m.ResetOrgID()
+		return nil
+	case nameswitch.FieldRegistryID:
+		m.ResetRegistryID()
+		return nil
+	case nameswitch.FieldEcosystem:
+		m.ResetEcosystem()
+		return nil
+	case nameswitch.FieldName:
+		m.ResetName()
+		return nil
+	case nameswitch.FieldPublish:
+		m.ResetPublish()
+		return nil
+	case nameswitch.FieldUpstream:
+		m.ResetUpstream()
+		return nil
+	case nameswitch.FieldReason:
+		m.ResetReason()
+		return nil
+	case nameswitch.FieldUpdatedAt:
+		m.ResetUpdatedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown NameSwitch field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *NameSwitchMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *NameSwitchMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *NameSwitchMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *NameSwitchMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *NameSwitchMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *NameSwitchMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *NameSwitchMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown NameSwitch unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *NameSwitchMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown NameSwitch edge %s", name)
+}
+
 // OrganizationMutation represents an operation that mutates the Organization nodes in the graph.
 type OrganizationMutation struct {
 	config
@@ -10830,6 +13081,1462 @@ func (m *OrganizationMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown Organization edge %s", name)
 }
 
+// OwnPackageMutation represents an operation that mutates the OwnPackage nodes in the graph.
+type OwnPackageMutation struct {
+	config
+	op                Op
+	typ               string
+	id                *uuid.UUID
+	org_id            *uuid.UUID
+	registry_id       *uuid.UUID
+	package_id        *uuid.UUID
+	revision          *int64
+	addrevision       *int64
+	maintainers       *[]coord.Person
+	appendmaintainers []coord.Person
+	stars             *[]string
+	appendstars       []string
+	created_at        *time.Time
+	updated_at        *time.Time
+	clearedFields     map[string]struct{}
+	done              bool
+	oldValue          func(context.Context) (*OwnPackage, error)
+	predicates        []predicate.OwnPackage
+}
+
+var _ ent.Mutation = (*OwnPackageMutation)(nil)
+
+// ownpackageOption allows management of the mutation configuration using functional options.
+type ownpackageOption func(*OwnPackageMutation)
+
+// newOwnPackageMutation creates new mutation for the OwnPackage entity.
+func newOwnPackageMutation(c config, op Op, opts ...ownpackageOption) *OwnPackageMutation {
+	m := &OwnPackageMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeOwnPackage,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withOwnPackageID sets the ID field of the mutation.
+func withOwnPackageID(id uuid.UUID) ownpackageOption {
+	return func(m *OwnPackageMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *OwnPackage
+		)
+		m.oldValue = func(ctx context.Context) (*OwnPackage, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().OwnPackage.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withOwnPackage sets the old OwnPackage of the mutation.
+func withOwnPackage(node *OwnPackage) ownpackageOption {
+	return func(m *OwnPackageMutation) {
+		m.oldValue = func(context.Context) (*OwnPackage, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m OwnPackageMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m OwnPackageMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of OwnPackage entities.
+func (m *OwnPackageMutation) SetID(id uuid.UUID) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *OwnPackageMutation) ID() (id uuid.UUID, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *OwnPackageMutation) IDs(ctx context.Context) ([]uuid.UUID, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []uuid.UUID{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().OwnPackage.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetOrgID sets the "org_id" field.
+func (m *OwnPackageMutation) SetOrgID(u uuid.UUID) {
+	m.org_id = &u
+}
+
+// OrgID returns the value of the "org_id" field in the mutation.
+func (m *OwnPackageMutation) OrgID() (r uuid.UUID, exists bool) {
+	v := m.org_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrgID returns the old "org_id" field's value of the OwnPackage entity.
+// If the OwnPackage object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OwnPackageMutation) OldOrgID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrgID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrgID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrgID: %w", err)
+	}
+	return oldValue.OrgID, nil
+}
+
+// ResetOrgID resets all changes to the "org_id" field.
+func (m *OwnPackageMutation) ResetOrgID() {
+	m.org_id = nil
+}
+
+// SetRegistryID sets the "registry_id" field.
+func (m *OwnPackageMutation) SetRegistryID(u uuid.UUID) {
+	m.registry_id = &u
+}
+
+// RegistryID returns the value of the "registry_id" field in the mutation.
+func (m *OwnPackageMutation) RegistryID() (r uuid.UUID, exists bool) {
+	v := m.registry_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRegistryID returns the old "registry_id" field's value of the OwnPackage entity.
+// If the OwnPackage object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OwnPackageMutation) OldRegistryID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRegistryID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRegistryID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRegistryID: %w", err)
+	}
+	return oldValue.RegistryID, nil
+}
+
+// ResetRegistryID resets all changes to the "registry_id" field.
+func (m *OwnPackageMutation) ResetRegistryID() {
+	m.registry_id = nil
+}
+
+// SetPackageID sets the "package_id" field.
+func (m *OwnPackageMutation) SetPackageID(u uuid.UUID) {
+	m.package_id = &u
+}
+
+// PackageID returns the value of the "package_id" field in the mutation.
+func (m *OwnPackageMutation) PackageID() (r uuid.UUID, exists bool) {
+	v := m.package_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPackageID returns the old "package_id" field's value of the OwnPackage entity.
+// If the OwnPackage object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OwnPackageMutation) OldPackageID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPackageID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPackageID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPackageID: %w", err)
+	}
+	return oldValue.PackageID, nil
+}
+
+// ResetPackageID resets all changes to the "package_id" field.
+func (m *OwnPackageMutation) ResetPackageID() {
+	m.package_id = nil
+}
+
+// SetRevision sets the "revision" field.
+func (m *OwnPackageMutation) SetRevision(i int64) {
+	m.revision = &i
+	m.addrevision = nil
+}
+
+// Revision returns the value of the "revision" field in the mutation.
+func (m *OwnPackageMutation) Revision() (r int64, exists bool) {
+	v := m.revision
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRevision returns the old "revision" field's value of the OwnPackage entity.
+// If the OwnPackage object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OwnPackageMutation) OldRevision(ctx context.Context) (v int64, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRevision is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRevision requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRevision: %w", err)
+	}
+	return oldValue.Revision, nil
+}
+
+// AddRevision adds i to the "revision" field.
+func (m *OwnPackageMutation) AddRevision(i int64) {
+	if m.addrevision != nil {
+		*m.addrevision += i
+	} else {
+		m.addrevision = &i
+	}
+}
+
+// AddedRevision returns the value that was added to the "revision" field in this mutation.
+func (m *OwnPackageMutation) AddedRevision() (r int64, exists bool) {
+	v := m.addrevision
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetRevision resets all changes to the "revision" field.
+func (m *OwnPackageMutation) ResetRevision() {
+	m.revision = nil
+	m.addrevision = nil
+}
+
+// SetMaintainers sets the "maintainers" field.
+func (m *OwnPackageMutation) SetMaintainers(c []coord.Person) {
+	m.maintainers = &c
+	m.appendmaintainers = nil
+}
+
+// Maintainers returns the value of the "maintainers" field in the mutation.
+func (m *OwnPackageMutation) Maintainers() (r []coord.Person, exists bool) {
+	v := m.maintainers
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMaintainers returns the old "maintainers" field's value of the OwnPackage entity.
+// If the OwnPackage object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OwnPackageMutation) OldMaintainers(ctx context.Context) (v []coord.Person, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMaintainers is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMaintainers requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMaintainers: %w", err)
+	}
+	return oldValue.Maintainers, nil
+}
+
+// AppendMaintainers adds c to the "maintainers" field.
+func (m *OwnPackageMutation) AppendMaintainers(c []coord.Person) {
+	m.appendmaintainers = append(m.appendmaintainers, c...)
+}
+
+// AppendedMaintainers returns the list of values that were appended to the "maintainers" field in this mutation.
+func (m *OwnPackageMutation) AppendedMaintainers() ([]coord.Person, bool) {
+	if len(m.appendmaintainers) == 0 {
+		return nil, false
+	}
+	return m.appendmaintainers, true
+}
+
+// ResetMaintainers resets all changes to the "maintainers" field.
+func (m *OwnPackageMutation) ResetMaintainers() {
+	m.maintainers = nil
+	m.appendmaintainers = nil
+}
+
+// SetStars sets the "stars" field.
+func (m *OwnPackageMutation) SetStars(s []string) {
+	m.stars = &s
+	m.appendstars = nil
+}
+
+// Stars returns the value of the "stars" field in the mutation.
+func (m *OwnPackageMutation) Stars() (r []string, exists bool) {
+	v := m.stars
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldStars returns the old "stars" field's value of the OwnPackage entity.
+// If the OwnPackage object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OwnPackageMutation) OldStars(ctx context.Context) (v []string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldStars is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldStars requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldStars: %w", err)
+	}
+	return oldValue.Stars, nil
+}
+
+// AppendStars adds s to the "stars" field.
+func (m *OwnPackageMutation) AppendStars(s []string) {
+	m.appendstars = append(m.appendstars, s...)
+}
+
+// AppendedStars returns the list of values that were appended to the "stars" field in this mutation.
+func (m *OwnPackageMutation) AppendedStars() ([]string, bool) {
+	if len(m.appendstars) == 0 {
+		return nil, false
+	}
+	return m.appendstars, true
+}
+
+// ResetStars resets all changes to the "stars" field.
+func (m *OwnPackageMutation) ResetStars() {
+	m.stars = nil
+	m.appendstars = nil
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *OwnPackageMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *OwnPackageMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the OwnPackage entity.
+// If the OwnPackage object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OwnPackageMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *OwnPackageMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetUpdatedAt sets the "updated_at" field.
+func (m *OwnPackageMutation) SetUpdatedAt(t time.Time) {
+	m.updated_at = &t
+}
+
+// UpdatedAt returns the value of the "updated_at" field in the mutation.
+func (m *OwnPackageMutation) UpdatedAt() (r time.Time, exists bool) {
+	v := m.updated_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldUpdatedAt returns the old "updated_at" field's value of the OwnPackage entity.
+// If the OwnPackage object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OwnPackageMutation) OldUpdatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldUpdatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldUpdatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldUpdatedAt: %w", err)
+	}
+	return oldValue.UpdatedAt, nil
+}
+
+// ResetUpdatedAt resets all changes to the "updated_at" field.
+func (m *OwnPackageMutation) ResetUpdatedAt() {
+	m.updated_at = nil
+}
+
+// Where appends a list predicates to the OwnPackageMutation builder.
+func (m *OwnPackageMutation) Where(ps ...predicate.OwnPackage) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the OwnPackageMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *OwnPackageMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.OwnPackage, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *OwnPackageMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *OwnPackageMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (OwnPackage).
+func (m *OwnPackageMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *OwnPackageMutation) Fields() []string {
+	fields := make([]string, 0, 8)
+	if m.org_id != nil {
+		fields = append(fields, ownpackage.FieldOrgID)
+	}
+	if m.registry_id != nil {
+		fields = append(fields, ownpackage.FieldRegistryID)
+	}
+	if m.package_id != nil {
+		fields = append(fields, ownpackage.FieldPackageID)
+	}
+	if m.revision != nil {
+		fields = append(fields, ownpackage.FieldRevision)
+	}
+	if m.maintainers != nil {
+		fields = append(fields, ownpackage.FieldMaintainers)
+	}
+	if m.stars != nil {
+		fields = append(fields, ownpackage.FieldStars)
+	}
+	if m.created_at != nil {
+		fields = append(fields, ownpackage.FieldCreatedAt)
+	}
+	if m.updated_at != nil {
+		fields = append(fields, ownpackage.FieldUpdatedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *OwnPackageMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case ownpackage.FieldOrgID:
+		return m.OrgID()
+	case ownpackage.FieldRegistryID:
+		return m.RegistryID()
+	case ownpackage.FieldPackageID:
+		return m.PackageID()
+	case ownpackage.FieldRevision:
+		return m.Revision()
+	case ownpackage.FieldMaintainers:
+		return m.Maintainers()
+	case ownpackage.FieldStars:
+		return m.Stars()
+	case ownpackage.FieldCreatedAt:
+		return m.CreatedAt()
+	case ownpackage.FieldUpdatedAt:
+		return m.UpdatedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *OwnPackageMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case ownpackage.FieldOrgID:
+		return m.OldOrgID(ctx)
+	case ownpackage.FieldRegistryID:
+		return m.OldRegistryID(ctx)
+	case ownpackage.FieldPackageID:
+		return m.OldPackageID(ctx)
+	case ownpackage.FieldRevision:
+		return m.OldRevision(ctx)
+	case ownpackage.FieldMaintainers:
+		return m.OldMaintainers(ctx)
+	case ownpackage.FieldStars:
+		return m.OldStars(ctx)
+	case ownpackage.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case ownpackage.FieldUpdatedAt:
+		return m.OldUpdatedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown OwnPackage field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *OwnPackageMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case ownpackage.FieldOrgID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrgID(v)
+		return nil
+	case ownpackage.FieldRegistryID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRegistryID(v)
+		return nil
+	case ownpackage.FieldPackageID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPackageID(v)
+		return nil
+	case ownpackage.FieldRevision:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRevision(v)
+		return nil
+	case ownpackage.FieldMaintainers:
+		v, ok := value.([]coord.Person)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMaintainers(v)
+		return nil
+	case ownpackage.FieldStars:
+		v, ok := value.([]string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetStars(v)
+		return nil
+	case ownpackage.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case ownpackage.FieldUpdatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetUpdatedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown OwnPackage field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *OwnPackageMutation) AddedFields() []string {
+	var fields []string
+	if m.addrevision != nil {
+		fields = append(fields, ownpackage.FieldRevision)
+	}
+	return fields
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *OwnPackageMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case ownpackage.FieldRevision:
+		return m.AddedRevision()
+	}
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *OwnPackageMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	case ownpackage.FieldRevision:
+		v, ok := value.(int64)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddRevision(v)
+		return nil
+	}
+	return fmt.Errorf("unknown OwnPackage numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *OwnPackageMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *OwnPackageMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *OwnPackageMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown OwnPackage nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *OwnPackageMutation) ResetField(name string) error {
+	switch name {
+	case ownpackage.FieldOrgID:
+		m.ResetOrgID()
+		return nil
+	case ownpackage.FieldRegistryID:
+		m.ResetRegistryID()
+		return nil
+	case ownpackage.FieldPackageID:
+		m.ResetPackageID()
+		return nil
+	case ownpackage.FieldRevision:
+		m.ResetRevision()
+		return nil
+	case ownpackage.FieldMaintainers:
+		m.ResetMaintainers()
+		return nil
+	case ownpackage.FieldStars:
+		m.ResetStars()
+		return nil
+	case ownpackage.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case ownpackage.FieldUpdatedAt:
+		m.ResetUpdatedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown OwnPackage field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *OwnPackageMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *OwnPackageMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *OwnPackageMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *OwnPackageMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *OwnPackageMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *OwnPackageMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *OwnPackageMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown OwnPackage unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *OwnPackageMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown OwnPackage edge %s", name)
+}
+
+// OwnedNameMutation represents an operation that mutates the OwnedName nodes in the graph.
+type OwnedNameMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *uuid.UUID
+	org_id        *uuid.UUID
+	registry_id   *uuid.UUID
+	ecosystem     *coord.Ecosystem
+	name          *string
+	owned_since   *time.Time
+	lifted_at     *time.Time
+	lift_reason   *string
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*OwnedName, error)
+	predicates    []predicate.OwnedName
+}
+
+var _ ent.Mutation = (*OwnedNameMutation)(nil)
+
+// ownednameOption allows management of the mutation configuration using functional options.
+type ownednameOption func(*OwnedNameMutation)
+
+// newOwnedNameMutation creates new mutation for the OwnedName entity.
+func newOwnedNameMutation(c config, op Op, opts ...ownednameOption) *OwnedNameMutation {
+	m := &OwnedNameMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeOwnedName,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withOwnedNameID sets the ID field of the mutation.
+func withOwnedNameID(id uuid.UUID) ownednameOption {
+	return func(m *OwnedNameMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *OwnedName
+		)
+		m.oldValue = func(ctx context.Context) (*OwnedName, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().OwnedName.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withOwnedName sets the old OwnedName of the mutation.
+func withOwnedName(node *OwnedName) ownednameOption {
+	return func(m *OwnedNameMutation) {
+		m.oldValue = func(context.Context) (*OwnedName, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m OwnedNameMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m OwnedNameMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of OwnedName entities.
+func (m *OwnedNameMutation) SetID(id uuid.UUID) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *OwnedNameMutation) ID() (id uuid.UUID, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *OwnedNameMutation) IDs(ctx context.Context) ([]uuid.UUID, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []uuid.UUID{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().OwnedName.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetOrgID sets the "org_id" field.
+func (m *OwnedNameMutation) SetOrgID(u uuid.UUID) {
+	m.org_id = &u
+}
+
+// OrgID returns the value of the "org_id" field in the mutation.
+func (m *OwnedNameMutation) OrgID() (r uuid.UUID, exists bool) {
+	v := m.org_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrgID returns the old "org_id" field's value of the OwnedName entity.
+// If the OwnedName object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OwnedNameMutation) OldOrgID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrgID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrgID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrgID: %w", err)
+	}
+	return oldValue.OrgID, nil
+}
+
+// ResetOrgID resets all changes to the "org_id" field.
+func (m *OwnedNameMutation) ResetOrgID() {
+	m.org_id = nil
+}
+
+// SetRegistryID sets the "registry_id" field.
+func (m *OwnedNameMutation) SetRegistryID(u uuid.UUID) {
+	m.registry_id = &u
+}
+
+// RegistryID returns the value of the "registry_id" field in the mutation.
+func (m *OwnedNameMutation) RegistryID() (r uuid.UUID, exists bool) {
+	v := m.registry_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRegistryID returns the old "registry_id" field's value of the OwnedName entity.
+// If the OwnedName object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OwnedNameMutation) OldRegistryID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRegistryID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRegistryID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRegistryID: %w", err)
+	}
+	return oldValue.RegistryID, nil
+}
+
+// ResetRegistryID resets all changes to the "registry_id" field.
+func (m *OwnedNameMutation) ResetRegistryID() {
+	m.registry_id = nil
+}
+
+// SetEcosystem sets the "ecosystem" field.
+func (m *OwnedNameMutation) SetEcosystem(c coord.Ecosystem) {
+	m.ecosystem = &c
+}
+
+// Ecosystem returns the value of the "ecosystem" field in the mutation.
+func (m *OwnedNameMutation) Ecosystem() (r coord.Ecosystem, exists bool) {
+	v := m.ecosystem
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEcosystem returns the old "ecosystem" field's value of the OwnedName entity.
+// If the OwnedName object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OwnedNameMutation) OldEcosystem(ctx context.Context) (v coord.Ecosystem, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEcosystem is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEcosystem requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEcosystem: %w", err)
+	}
+	return oldValue.Ecosystem, nil
+}
+
+// ResetEcosystem resets all changes to the "ecosystem" field.
+func (m *OwnedNameMutation) ResetEcosystem() {
+	m.ecosystem = nil
+}
+
+// SetName sets the "name" field.
+func (m *OwnedNameMutation) SetName(s string) {
+	m.name = &s
+}
+
+// Name returns the value of the "name" field in the mutation.
+func (m *OwnedNameMutation) Name() (r string, exists bool) {
+	v := m.name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldName returns the old "name" field's value of the OwnedName entity.
+// If the OwnedName object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OwnedNameMutation) OldName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldName: %w", err)
+	}
+	return oldValue.Name, nil
+}
+
+// ResetName resets all changes to the "name" field.
+func (m *OwnedNameMutation) ResetName() {
+	m.name = nil
+}
+
+// SetOwnedSince sets the "owned_since" field.
+func (m *OwnedNameMutation) SetOwnedSince(t time.Time) {
+	m.owned_since = &t
+}
+
+// OwnedSince returns the value of the "owned_since" field in the mutation.
+func (m *OwnedNameMutation) OwnedSince() (r time.Time, exists bool) {
+	v := m.owned_since
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOwnedSince returns the old "owned_since" field's value of the OwnedName entity.
+// If the OwnedName object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OwnedNameMutation) OldOwnedSince(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOwnedSince is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOwnedSince requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOwnedSince: %w", err)
+	}
+	return oldValue.OwnedSince, nil
+}
+
+// ResetOwnedSince resets all changes to the "owned_since" field.
+func (m *OwnedNameMutation) ResetOwnedSince() {
+	m.owned_since = nil
+}
+
+// SetLiftedAt sets the "lifted_at" field.
+func (m *OwnedNameMutation) SetLiftedAt(t time.Time) {
+	m.lifted_at = &t
+}
+
+// LiftedAt returns the value of the "lifted_at" field in the mutation.
+func (m *OwnedNameMutation) LiftedAt() (r time.Time, exists bool) {
+	v := m.lifted_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLiftedAt returns the old "lifted_at" field's value of the OwnedName entity.
+// If the OwnedName object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OwnedNameMutation) OldLiftedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLiftedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLiftedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLiftedAt: %w", err)
+	}
+	return oldValue.LiftedAt, nil
+}
+
+// ClearLiftedAt clears the value of the "lifted_at" field.
+func (m *OwnedNameMutation) ClearLiftedAt() {
+	m.lifted_at = nil
+	m.clearedFields[ownedname.FieldLiftedAt] = struct{}{}
+}
+
+// LiftedAtCleared returns if the "lifted_at" field was cleared in this mutation.
+func (m *OwnedNameMutation) LiftedAtCleared() bool {
+	_, ok := m.clearedFields[ownedname.FieldLiftedAt]
+	return ok
+}
+
+// ResetLiftedAt resets all changes to the "lifted_at" field.
+func (m *OwnedNameMutation) ResetLiftedAt() {
+	m.lifted_at = nil
+	delete(m.clearedFields, ownedname.FieldLiftedAt)
+}
+
+// SetLiftReason sets the "lift_reason" field.
+func (m *OwnedNameMutation) SetLiftReason(s string) {
+	m.lift_reason = &s
+}
+
+// LiftReason returns the value of the "lift_reason" field in the mutation.
+func (m *OwnedNameMutation) LiftReason() (r string, exists bool) {
+	v := m.lift_reason
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLiftReason returns the old "lift_reason" field's value of the OwnedName entity.
+// If the OwnedName object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *OwnedNameMutation) OldLiftReason(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLiftReason is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLiftReason requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLiftReason: %w", err)
+	}
+	return oldValue.LiftReason, nil
+}
+
+// ResetLiftReason resets all changes to the "lift_reason" field.
+func (m *OwnedNameMutation) ResetLiftReason() {
+	m.lift_reason = nil
+}
+
+// Where appends a list predicates to the OwnedNameMutation builder.
+func (m *OwnedNameMutation) Where(ps ...predicate.OwnedName) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the OwnedNameMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *OwnedNameMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.OwnedName, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *OwnedNameMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *OwnedNameMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (OwnedName).
+func (m *OwnedNameMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *OwnedNameMutation) Fields() []string {
+	fields := make([]string, 0, 7)
+	if m.org_id != nil {
+		fields = append(fields, ownedname.FieldOrgID)
+	}
+	if m.registry_id != nil {
+		fields = append(fields, ownedname.FieldRegistryID)
+	}
+	if m.ecosystem != nil {
+		fields = append(fields, ownedname.FieldEcosystem)
+	}
+	if m.name != nil {
+		fields = append(fields, ownedname.FieldName)
+	}
+	if m.owned_since != nil {
+		fields = append(fields, ownedname.FieldOwnedSince)
+	}
+	if m.lifted_at != nil {
+		fields = append(fields, ownedname.FieldLiftedAt)
+	}
+	if m.lift_reason != nil {
+		fields = append(fields, ownedname.FieldLiftReason)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *OwnedNameMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case ownedname.FieldOrgID:
+		return m.OrgID()
+	case ownedname.FieldRegistryID:
+		return m.RegistryID()
+	case ownedname.FieldEcosystem:
+		return m.Ecosystem()
+	case ownedname.FieldName:
+		return m.Name()
+	case ownedname.FieldOwnedSince:
+		return m.OwnedSince()
+	case ownedname.FieldLiftedAt:
+		return m.LiftedAt()
+	case ownedname.FieldLiftReason:
+		return m.LiftReason()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *OwnedNameMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case ownedname.FieldOrgID:
+		return m.OldOrgID(ctx)
+	case ownedname.FieldRegistryID:
+		return m.OldRegistryID(ctx)
+	case ownedname.FieldEcosystem:
+		return m.OldEcosystem(ctx)
+	case ownedname.FieldName:
+		return m.OldName(ctx)
+	case ownedname.FieldOwnedSince:
+		return m.OldOwnedSince(ctx)
+	case ownedname.FieldLiftedAt:
+		return m.OldLiftedAt(ctx)
+	case ownedname.FieldLiftReason:
+		return m.OldLiftReason(ctx)
+	}
+	return nil, fmt.Errorf("unknown OwnedName field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *OwnedNameMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case ownedname.FieldOrgID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrgID(v)
+		return nil
+	case ownedname.FieldRegistryID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRegistryID(v)
+		return nil
+	case ownedname.FieldEcosystem:
+		v, ok := value.(coord.Ecosystem)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEcosystem(v)
+		return nil
+	case ownedname.FieldName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetName(v)
+		return nil
+	case ownedname.FieldOwnedSince:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOwnedSince(v)
+		return nil
+	case ownedname.FieldLiftedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLiftedAt(v)
+		return nil
+	case ownedname.FieldLiftReason:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLiftReason(v)
+		return nil
+	}
+	return fmt.Errorf("unknown OwnedName field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *OwnedNameMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *OwnedNameMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *OwnedNameMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown OwnedName numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *OwnedNameMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(ownedname.FieldLiftedAt) {
+		fields = append(fields, ownedname.FieldLiftedAt)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *OwnedNameMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *OwnedNameMutation) ClearField(name string) error {
+	switch name {
+	case ownedname.FieldLiftedAt:
+		m.ClearLiftedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown OwnedName nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *OwnedNameMutation) ResetField(name string) error {
+	switch name {
+	case ownedname.FieldOrgID:
+		m.ResetOrgID()
+		return nil
+	case ownedname.FieldRegistryID:
+		m.ResetRegistryID()
+		return nil
+	case ownedname.FieldEcosystem:
+		m.ResetEcosystem()
+		return nil
+	case ownedname.FieldName:
+		m.ResetName()
+		return nil
+	case ownedname.FieldOwnedSince:
+		m.ResetOwnedSince()
+		return nil
+	case ownedname.FieldLiftedAt:
+		m.ResetLiftedAt()
+		return nil
+	case ownedname.FieldLiftReason:
+		m.ResetLiftReason()
+		return nil
+	}
+	return fmt.Errorf("unknown OwnedName field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *OwnedNameMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *OwnedNameMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *OwnedNameMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *OwnedNameMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *OwnedNameMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *OwnedNameMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *OwnedNameMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown OwnedName unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *OwnedNameMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown OwnedName edge %s", name)
+}
+
 // PackageNameMutation represents an operation that mutates the PackageName nodes in the graph.
 type PackageNameMutation struct {
 	config
@@ -10839,6 +14546,7 @@ type PackageNameMutation struct {
 	org_id          *uuid.UUID
 	ecosystem       *coord.Ecosystem
 	name            *string
+	about           *string
 	created_at      *time.Time
 	clearedFields   map[string]struct{}
 	versions        map[uuid.UUID]struct{}
@@ -11064,6 +14772,42 @@ func (m *PackageNameMutation) ResetName() {
 	m.name = nil
 }
 
+// SetAbout sets the "about" field.
+func (m *PackageNameMutation) SetAbout(s string) {
+	m.about = &s
+}
+
+// About returns the value of the "about" field in the mutation.
+func (m *PackageNameMutation) About() (r string, exists bool) {
+	v := m.about
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAbout returns the old "about" field's value of the PackageName entity.
+// If the PackageName object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *PackageNameMutation) OldAbout(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAbout is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAbout requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAbout: %w", err)
+	}
+	return oldValue.About, nil
+}
+
+// ResetAbout resets all changes to the "about" field.
+func (m *PackageNameMutation) ResetAbout() {
+	m.about = nil
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (m *PackageNameMutation) SetCreatedAt(t time.Time) {
 	m.created_at = &t
@@ -11242,7 +14986,7 @@ func (m *PackageNameMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *PackageNameMutation) Fields() []string {
-	fields := make([]string, 0, 4)
+	fields := make([]string, 0, 5)
 	if m.org_id != nil {
 		fields = append(fields, packagename.FieldOrgID)
 	}
@@ -11251,6 +14995,9 @@ func (m *PackageNameMutation) Fields() []string {
 	}
 	if m.name != nil {
 		fields = append(fields, packagename.FieldName)
+	}
+	if m.about != nil {
+		fields = append(fields, packagename.FieldAbout)
 	}
 	if m.created_at != nil {
 		fields = append(fields, packagename.FieldCreatedAt)
@@ -11269,6 +15016,8 @@ func (m *PackageNameMutation) Field(name string) (ent.Value, bool) {
 		return m.Ecosystem()
 	case packagename.FieldName:
 		return m.Name()
+	case packagename.FieldAbout:
+		return m.About()
 	case packagename.FieldCreatedAt:
 		return m.CreatedAt()
 	}
@@ -11286,6 +15035,8 @@ func (m *PackageNameMutation) OldField(ctx context.Context, name string) (ent.Va
 		return m.OldEcosystem(ctx)
 	case packagename.FieldName:
 		return m.OldName(ctx)
+	case packagename.FieldAbout:
+		return m.OldAbout(ctx)
 	case packagename.FieldCreatedAt:
 		return m.OldCreatedAt(ctx)
 	}
@@ -11317,6 +15068,13 @@ func (m *PackageNameMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetName(v)
+		return nil
+	case packagename.FieldAbout:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAbout(v)
 		return nil
 	case packagename.FieldCreatedAt:
 		v, ok := value.(time.Time)
@@ -11382,6 +15140,9 @@ func (m *PackageNameMutation) ResetField(name string) error {
 		return nil
 	case packagename.FieldName:
 		m.ResetName()
+		return nil
+	case packagename.FieldAbout:
+		m.ResetAbout()
 		return nil
 	case packagename.FieldCreatedAt:
 		m.ResetCreatedAt()
@@ -13756,6 +17517,1232 @@ func (m *PolicyRuleMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown PolicyRule edge %s", name)
 }
 
+// PullMutation represents an operation that mutates the Pull nodes in the graph.
+type PullMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *uuid.UUID
+	org_id        *uuid.UUID
+	registry_id   *uuid.UUID
+	source        *string
+	pulled_by     *string
+	started_at    *time.Time
+	ended_at      *time.Time
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*Pull, error)
+	predicates    []predicate.Pull
+}
+
+var _ ent.Mutation = (*PullMutation)(nil)
+
+// pullOption allows management of the mutation configuration using functional options.
+type pullOption func(*PullMutation)
+
+// newPullMutation creates new mutation for the Pull entity.
+func newPullMutation(c config, op Op, opts ...pullOption) *PullMutation {
+	m := &PullMutation{
+		config:        c,
+		op:            op,
+		typ:           TypePull,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withPullID sets the ID field of the mutation.
+func withPullID(id uuid.UUID) pullOption {
+	return func(m *PullMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *Pull
+		)
+		m.oldValue = func(ctx context.Context) (*Pull, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().Pull.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withPull sets the old Pull of the mutation.
+func withPull(node *Pull) pullOption {
+	return func(m *PullMutation) {
+		m.oldValue = func(context.Context) (*Pull, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m PullMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m PullMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of Pull entities.
+func (m *PullMutation) SetID(id uuid.UUID) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *PullMutation) ID() (id uuid.UUID, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *PullMutation) IDs(ctx context.Context) ([]uuid.UUID, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []uuid.UUID{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().Pull.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetOrgID sets the "org_id" field.
+func (m *PullMutation) SetOrgID(u uuid.UUID) {
+	m.org_id = &u
+}
+
+// OrgID returns the value of the "org_id" field in the mutation.
+func (m *PullMutation) OrgID() (r uuid.UUID, exists bool) {
+	v := m.org_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrgID returns the old "org_id" field's value of the Pull entity.
+// If the Pull object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *PullMutation) OldOrgID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrgID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrgID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrgID: %w", err)
+	}
+	return oldValue.OrgID, nil
+}
+
+// ResetOrgID resets all changes to the "org_id" field.
+func (m *PullMutation) ResetOrgID() {
+	m.org_id = nil
+}
+
+// SetRegistryID sets the "registry_id" field.
+func (m *PullMutation) SetRegistryID(u uuid.UUID) {
+	m.registry_id = &u
+}
+
+// RegistryID returns the value of the "registry_id" field in the mutation.
+func (m *PullMutation) RegistryID() (r uuid.UUID, exists bool) {
+	v := m.registry_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRegistryID returns the old "registry_id" field's value of the Pull entity.
+// If the Pull object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *PullMutation) OldRegistryID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRegistryID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRegistryID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRegistryID: %w", err)
+	}
+	return oldValue.RegistryID, nil
+}
+
+// ResetRegistryID resets all changes to the "registry_id" field.
+func (m *PullMutation) ResetRegistryID() {
+	m.registry_id = nil
+}
+
+// SetSource sets the "source" field.
+func (m *PullMutation) SetSource(s string) {
+	m.source = &s
+}
+
+// Source returns the value of the "source" field in the mutation.
+func (m *PullMutation) Source() (r string, exists bool) {
+	v := m.source
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSource returns the old "source" field's value of the Pull entity.
+// If the Pull object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *PullMutation) OldSource(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSource is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSource requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSource: %w", err)
+	}
+	return oldValue.Source, nil
+}
+
+// ResetSource resets all changes to the "source" field.
+func (m *PullMutation) ResetSource() {
+	m.source = nil
+}
+
+// SetPulledBy sets the "pulled_by" field.
+func (m *PullMutation) SetPulledBy(s string) {
+	m.pulled_by = &s
+}
+
+// PulledBy returns the value of the "pulled_by" field in the mutation.
+func (m *PullMutation) PulledBy() (r string, exists bool) {
+	v := m.pulled_by
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPulledBy returns the old "pulled_by" field's value of the Pull entity.
+// If the Pull object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *PullMutation) OldPulledBy(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPulledBy is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPulledBy requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPulledBy: %w", err)
+	}
+	return oldValue.PulledBy, nil
+}
+
+// ResetPulledBy resets all changes to the "pulled_by" field.
+func (m *PullMutation) ResetPulledBy() {
+	m.pulled_by = nil
+}
+
+// SetStartedAt sets the "started_at" field.
+func (m *PullMutation) SetStartedAt(t time.Time) {
+	m.started_at = &t
+}
+
+// StartedAt returns the value of the "started_at" field in the mutation.
+func (m *PullMutation) StartedAt() (r time.Time, exists bool) {
+	v := m.started_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldStartedAt returns the old "started_at" field's value of the Pull entity.
+// If the Pull object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *PullMutation) OldStartedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldStartedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldStartedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldStartedAt: %w", err)
+	}
+	return oldValue.StartedAt, nil
+}
+
+// ResetStartedAt resets all changes to the "started_at" field.
+func (m *PullMutation) ResetStartedAt() {
+	m.started_at = nil
+}
+
+// SetEndedAt sets the "ended_at" field.
+func (m *PullMutation) SetEndedAt(t time.Time) {
+	m.ended_at = &t
+}
+
+// EndedAt returns the value of the "ended_at" field in the mutation.
+func (m *PullMutation) EndedAt() (r time.Time, exists bool) {
+	v := m.ended_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEndedAt returns the old "ended_at" field's value of the Pull entity.
+// If the Pull object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *PullMutation) OldEndedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEndedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEndedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEndedAt: %w", err)
+	}
+	return oldValue.EndedAt, nil
+}
+
+// ClearEndedAt clears the value of the "ended_at" field.
+func (m *PullMutation) ClearEndedAt() {
+	m.ended_at = nil
+	m.clearedFields[pull.FieldEndedAt] = struct{}{}
+}
+
+// EndedAtCleared returns if the "ended_at" field was cleared in this mutation.
+func (m *PullMutation) EndedAtCleared() bool {
+	_, ok := m.clearedFields[pull.FieldEndedAt]
+	return ok
+}
+
+// ResetEndedAt resets all changes to the "ended_at" field.
+func (m *PullMutation) ResetEndedAt() {
+	m.ended_at = nil
+	delete(m.clearedFields, pull.FieldEndedAt)
+}
+
+// Where appends a list predicates to the PullMutation builder.
+func (m *PullMutation) Where(ps ...predicate.Pull) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the PullMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *PullMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.Pull, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *PullMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *PullMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (Pull).
+func (m *PullMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *PullMutation) Fields() []string {
+	fields := make([]string, 0, 6)
+	if m.org_id != nil {
+		fields = append(fields, pull.FieldOrgID)
+	}
+	if m.registry_id != nil {
+		fields = append(fields, pull.FieldRegistryID)
+	}
+	if m.source != nil {
+		fields = append(fields, pull.FieldSource)
+	}
+	if m.pulled_by != nil {
+		fields = append(fields, pull.FieldPulledBy)
+	}
+	if m.started_at != nil {
+		fields = append(fields, pull.FieldStartedAt)
+	}
+	if m.ended_at != nil {
+		fields = append(fields, pull.FieldEndedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *PullMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case pull.FieldOrgID:
+		return m.OrgID()
+	case pull.FieldRegistryID:
+		return m.RegistryID()
+	case pull.FieldSource:
+		return m.Source()
+	case pull.FieldPulledBy:
+		return m.PulledBy()
+	case pull.FieldStartedAt:
+		return m.StartedAt()
+	case pull.FieldEndedAt:
+		return m.EndedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *PullMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case pull.FieldOrgID:
+		return m.OldOrgID(ctx)
+	case pull.FieldRegistryID:
+		return m.OldRegistryID(ctx)
+	case pull.FieldSource:
+		return m.OldSource(ctx)
+	case pull.FieldPulledBy:
+		return m.OldPulledBy(ctx)
+	case pull.FieldStartedAt:
+		return m.OldStartedAt(ctx)
+	case pull.FieldEndedAt:
+		return m.OldEndedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown Pull field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *PullMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case pull.FieldOrgID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrgID(v)
+		return nil
+	case pull.FieldRegistryID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRegistryID(v)
+		return nil
+	case pull.FieldSource:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSource(v)
+		return nil
+	case pull.FieldPulledBy:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPulledBy(v)
+		return nil
+	case pull.FieldStartedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetStartedAt(v)
+		return nil
+	case pull.FieldEndedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEndedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown Pull field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *PullMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *PullMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *PullMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown Pull numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *PullMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(pull.FieldEndedAt) {
+		fields = append(fields, pull.FieldEndedAt)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *PullMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *PullMutation) ClearField(name string) error {
+	switch name {
+	case pull.FieldEndedAt:
+		m.ClearEndedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown Pull nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *PullMutation) ResetField(name string) error {
+	switch name {
+	case pull.FieldOrgID:
+		m.ResetOrgID()
+		return nil
+	case pull.FieldRegistryID:
+		m.ResetRegistryID()
+		return nil
+	case pull.FieldSource:
+		m.ResetSource()
+		return nil
+	case pull.FieldPulledBy:
+		m.ResetPulledBy()
+		return nil
+	case pull.FieldStartedAt:
+		m.ResetStartedAt()
+		return nil
+	case pull.FieldEndedAt:
+		m.ResetEndedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown Pull field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *PullMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *PullMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *PullMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *PullMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *PullMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *PullMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *PullMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown Pull unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *PullMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown Pull edge %s", name)
+}
+
+// PullItemMutation represents an operation that mutates the PullItem nodes in the graph.
+type PullItemMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *uuid.UUID
+	org_id        *uuid.UUID
+	pull_id       *uuid.UUID
+	name          *string
+	version       *string
+	state         *pullitem.State
+	reason        *string
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*PullItem, error)
+	predicates    []predicate.PullItem
+}
+
+var _ ent.Mutation = (*PullItemMutation)(nil)
+
+// pullitemOption allows management of the mutation configuration using functional options.
+type pullitemOption func(*PullItemMutation)
+
+// newPullItemMutation creates new mutation for the PullItem entity.
+func newPullItemMutation(c config, op Op, opts ...pullitemOption) *PullItemMutation {
+	m := &PullItemMutation{
+		config:        c,
+		op:            op,
+		typ:           TypePullItem,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withPullItemID sets the ID field of the mutation.
+func withPullItemID(id uuid.UUID) pullitemOption {
+	return func(m *PullItemMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *PullItem
+		)
+		m.oldValue = func(ctx context.Context) (*PullItem, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().PullItem.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withPullItem sets the old PullItem of the mutation.
+func withPullItem(node *PullItem) pullitemOption {
+	return func(m *PullItemMutation) {
+		m.oldValue = func(context.Context) (*PullItem, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m PullItemMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m PullItemMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of PullItem entities.
+func (m *PullItemMutation) SetID(id uuid.UUID) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *PullItemMutation) ID() (id uuid.UUID, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *PullItemMutation) IDs(ctx context.Context) ([]uuid.UUID, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []uuid.UUID{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().PullItem.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetOrgID sets the "org_id" field.
+func (m *PullItemMutation) SetOrgID(u uuid.UUID) {
+	m.org_id = &u
+}
+
+// OrgID returns the value of the "org_id" field in the mutation.
+func (m *PullItemMutation) OrgID() (r uuid.UUID, exists bool) {
+	v := m.org_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrgID returns the old "org_id" field's value of the PullItem entity.
+// If the PullItem object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *PullItemMutation) OldOrgID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrgID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrgID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrgID: %w", err)
+	}
+	return oldValue.OrgID, nil
+}
+
+// ResetOrgID resets all changes to the "org_id" field.
+func (m *PullItemMutation) ResetOrgID() {
+	m.org_id = nil
+}
+
+// SetPullID sets the "pull_id" field.
+func (m *PullItemMutation) SetPullID(u uuid.UUID) {
+	m.pull_id = &u
+}
+
+// PullID returns the value of the "pull_id" field in the mutation.
+func (m *PullItemMutation) PullID() (r uuid.UUID, exists bool) {
+	v := m.pull_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPullID returns the old "pull_id" field's value of the PullItem entity.
+// If the PullItem object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *PullItemMutation) OldPullID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPullID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPullID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPullID: %w", err)
+	}
+	return oldValue.PullID, nil
+}
+
+// ResetPullID resets all changes to the "pull_id" field.
+func (m *PullItemMutation) ResetPullID() {
+	m.pull_id = nil
+}
+
+// SetName sets the "name" field.
+func (m *PullItemMutation) SetName(s string) {
+	m.name = &s
+}
+
+// Name returns the value of the "name" field in the mutation.
+func (m *PullItemMutation) Name() (r string, exists bool) {
+	v := m.name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldName returns the old "name" field's value of the PullItem entity.
+// If the PullItem object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *PullItemMutation) OldName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldName: %w", err)
+	}
+	return oldValue.Name, nil
+}
+
+// ResetName resets all changes to the "name" field.
+func (m *PullItemMutation) ResetName() {
+	m.name = nil
+}
+
+// SetVersion sets the "version" field.
+func (m *PullItemMutation) SetVersion(s string) {
+	m.version = &s
+}
+
+// Version returns the value of the "version" field in the mutation.
+func (m *PullItemMutation) Version() (r string, exists bool) {
+	v := m.version
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldVersion returns the old "version" field's value of the PullItem entity.
+// If the PullItem object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *PullItemMutation) OldVersion(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldVersion is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldVersion requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldVersion: %w", err)
+	}
+	return oldValue.Version, nil
+}
+
+// ResetVersion resets all changes to the "version" field.
+func (m *PullItemMutation) ResetVersion() {
+	m.version = nil
+}
+
+// SetState sets the "state" field.
+func (m *PullItemMutation) SetState(pu pullitem.State) {
+	m.state = &pu
+}
+
+// State returns the value of the "state" field in the mutation.
+func (m *PullItemMutation) State() (r pullitem.State, exists bool) {
+	v := m.state
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldState returns the old "state" field's value of the PullItem entity.
+// If the PullItem object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *PullItemMutation) OldState(ctx context.Context) (v pullitem.State, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldState is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldState requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldState: %w", err)
+	}
+	return oldValue.State, nil
+}
+
+// ResetState resets all changes to the "state" field.
+func (m *PullItemMutation) ResetState() {
+	m.state = nil
+}
+
+// SetReason sets the "reason" field.
+func (m *PullItemMutation) SetReason(s string) {
+	m.reason = &s
+}
+
+// Reason returns the value of the "reason" field in the mutation.
+func (m *PullItemMutation) Reason() (r string, exists bool) {
+	v := m.reason
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReason returns the old "reason" field's value of the PullItem entity.
+// If the PullItem object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *PullItemMutation) OldReason(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReason is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReason requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReason: %w", err)
+	}
+	return oldValue.Reason, nil
+}
+
+// ResetReason resets all changes to the "reason" field.
+func (m *PullItemMutation) ResetReason() {
+	m.reason = nil
+}
+
+// Where appends a list predicates to the PullItemMutation builder.
+func (m *PullItemMutation) Where(ps ...predicate.PullItem) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the PullItemMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *PullItemMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.PullItem, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *PullItemMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *PullItemMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (PullItem).
+func (m *PullItemMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *PullItemMutation) Fields() []string {
+	fields := make([]string, 0, 6)
+	if m.org_id != nil {
+		fields = append(fields, pullitem.FieldOrgID)
+	}
+	if m.pull_id != nil {
+		fields = append(fields, pullitem.FieldPullID)
+	}
+	if m.name != nil {
+		fields = append(fields, pullitem.FieldName)
+	}
+	if m.version != nil {
+		fields = append(fields, pullitem.FieldVersion)
+	}
+	if m.state != nil {
+		fields = append(fields, pullitem.FieldState)
+	}
+	if m.reason != nil {
+		fields = append(fields, pullitem.FieldReason)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *PullItemMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case pullitem.FieldOrgID:
+		return m.OrgID()
+	case pullitem.FieldPullID:
+		return m.PullID()
+	case pullitem.FieldName:
+		return m.Name()
+	case pullitem.FieldVersion:
+		return m.Version()
+	case pullitem.FieldState:
+		return m.State()
+	case pullitem.FieldReason:
+		return m.Reason()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *PullItemMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case pullitem.FieldOrgID:
+		return m.OldOrgID(ctx)
+	case pullitem.FieldPullID:
+		return m.OldPullID(ctx)
+	case pullitem.FieldName:
+		return m.OldName(ctx)
+	case pullitem.FieldVersion:
+		return m.OldVersion(ctx)
+	case pullitem.FieldState:
+		return m.OldState(ctx)
+	case pullitem.FieldReason:
+		return m.OldReason(ctx)
+	}
+	return nil, fmt.Errorf("unknown PullItem field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *PullItemMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case pullitem.FieldOrgID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrgID(v)
+		return nil
+	case pullitem.FieldPullID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPullID(v)
+		return nil
+	case pullitem.FieldName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetName(v)
+		return nil
+	case pullitem.FieldVersion:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetVersion(v)
+		return nil
+	case pullitem.FieldState:
+		v, ok := value.(pullitem.State)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetState(v)
+		return nil
+	case pullitem.FieldReason:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReason(v)
+		return nil
+	}
+	return fmt.Errorf("unknown PullItem field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *PullItemMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *PullItemMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *PullItemMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown PullItem numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *PullItemMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *PullItemMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *PullItemMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown PullItem nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *PullItemMutation) ResetField(name string) error {
+	switch name {
+	case pullitem.FieldOrgID:
+		m.ResetOrgID()
+		return nil
+	case pullitem.FieldPullID:
+		m.ResetPullID()
+		return nil
+	case pullitem.FieldName:
+		m.ResetName()
+		return nil
+	case pullitem.FieldVersion:
+		m.ResetVersion()
+		return nil
+	case pullitem.FieldState:
+		m.ResetState()
+		return nil
+	case pullitem.FieldReason:
+		m.ResetReason()
+		return nil
+	}
+	return fmt.Errorf("unknown PullItem field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *PullItemMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *PullItemMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *PullItemMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *PullItemMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *PullItemMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *PullItemMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *PullItemMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown PullItem unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *PullItemMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown PullItem edge %s", name)
+}
+
 // RegistryMutation represents an operation that mutates the Registry nodes in the graph.
 type RegistryMutation struct {
 	config
@@ -13769,6 +18756,8 @@ type RegistryMutation struct {
 	description             *string
 	internal                *bool
 	anonymous_read          *bool
+	forward_to              *uuid.UUID
+	forward_releases_only   *bool
 	created_at              *time.Time
 	archived_at             *time.Time
 	deleted_at              *time.Time
@@ -14144,6 +19133,91 @@ func (m *RegistryMutation) OldAnonymousRead(ctx context.Context) (v bool, err er
 // ResetAnonymousRead resets all changes to the "anonymous_read" field.
 func (m *RegistryMutation) ResetAnonymousRead() {
 	m.anonymous_read = nil
+}
+
+// SetForwardTo sets the "forward_to" field.
+func (m *RegistryMutation) SetForwardTo(u uuid.UUID) {
+	m.forward_to = &u
+}
+
+// ForwardTo returns the value of the "forward_to" field in the mutation.
+func (m *RegistryMutation) ForwardTo() (r uuid.UUID, exists bool) {
+	v := m.forward_to
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldForwardTo returns the old "forward_to" field's value of the Registry entity.
+// If the Registry object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RegistryMutation) OldForwardTo(ctx context.Context) (v *uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldForwardTo is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldForwardTo requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldForwardTo: %w", err)
+	}
+	return oldValue.ForwardTo, nil
+}
+
+// ClearForwardTo clears the value of the "forward_to" field.
+func (m *RegistryMutation) ClearForwardTo() {
+	m.forward_to = nil
+	m.clearedFields[registry.FieldForwardTo] = struct{}{}
+}
+
+// ForwardToCleared returns if the "forward_to" field was cleared in this mutation.
+func (m *RegistryMutation) ForwardToCleared() bool {
+	_, ok := m.clearedFields[registry.FieldForwardTo]
+	return ok
+}
+
+// ResetForwardTo resets all changes to the "forward_to" field.
+func (m *RegistryMutation) ResetForwardTo() {
+	m.forward_to = nil
+	delete(m.clearedFields, registry.FieldForwardTo)
+}
+
+// SetForwardReleasesOnly sets the "forward_releases_only" field.
+func (m *RegistryMutation) SetForwardReleasesOnly(b bool) {
+	m.forward_releases_only = &b
+}
+
+// ForwardReleasesOnly returns the value of the "forward_releases_only" field in the mutation.
+func (m *RegistryMutation) ForwardReleasesOnly() (r bool, exists bool) {
+	v := m.forward_releases_only
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldForwardReleasesOnly returns the old "forward_releases_only" field's value of the Registry entity.
+// If the Registry object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *RegistryMutation) OldForwardReleasesOnly(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldForwardReleasesOnly is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldForwardReleasesOnly requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldForwardReleasesOnly: %w", err)
+	}
+	return oldValue.ForwardReleasesOnly, nil
+}
+
+// ResetForwardReleasesOnly resets all changes to the "forward_releases_only" field.
+func (m *RegistryMutation) ResetForwardReleasesOnly() {
+	m.forward_releases_only = nil
 }
 
 // SetCreatedAt sets the "created_at" field.
@@ -14530,7 +19604,7 @@ func (m *RegistryMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *RegistryMutation) Fields() []string {
-	fields := make([]string, 0, 10)
+	fields := make([]string, 0, 12)
 	if m.org_id != nil {
 		fields = append(fields, registry.FieldOrgID)
 	}
@@ -14551,6 +19625,12 @@ func (m *RegistryMutation) Fields() []string {
 	}
 	if m.anonymous_read != nil {
 		fields = append(fields, registry.FieldAnonymousRead)
+	}
+	if m.forward_to != nil {
+		fields = append(fields, registry.FieldForwardTo)
+	}
+	if m.forward_releases_only != nil {
+		fields = append(fields, registry.FieldForwardReleasesOnly)
 	}
 	if m.created_at != nil {
 		fields = append(fields, registry.FieldCreatedAt)
@@ -14583,6 +19663,10 @@ func (m *RegistryMutation) Field(name string) (ent.Value, bool) {
 		return m.Internal()
 	case registry.FieldAnonymousRead:
 		return m.AnonymousRead()
+	case registry.FieldForwardTo:
+		return m.ForwardTo()
+	case registry.FieldForwardReleasesOnly:
+		return m.ForwardReleasesOnly()
 	case registry.FieldCreatedAt:
 		return m.CreatedAt()
 	case registry.FieldArchivedAt:
@@ -14612,6 +19696,10 @@ func (m *RegistryMutation) OldField(ctx context.Context, name string) (ent.Value
 		return m.OldInternal(ctx)
 	case registry.FieldAnonymousRead:
 		return m.OldAnonymousRead(ctx)
+	case registry.FieldForwardTo:
+		return m.OldForwardTo(ctx)
+	case registry.FieldForwardReleasesOnly:
+		return m.OldForwardReleasesOnly(ctx)
 	case registry.FieldCreatedAt:
 		return m.OldCreatedAt(ctx)
 	case registry.FieldArchivedAt:
@@ -14676,6 +19764,20 @@ func (m *RegistryMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetAnonymousRead(v)
 		return nil
+	case registry.FieldForwardTo:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetForwardTo(v)
+		return nil
+	case registry.FieldForwardReleasesOnly:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetForwardReleasesOnly(v)
+		return nil
 	case registry.FieldCreatedAt:
 		v, ok := value.(time.Time)
 		if !ok {
@@ -14727,6 +19829,9 @@ func (m *RegistryMutation) AddField(name string, value ent.Value) error {
 // mutation.
 func (m *RegistryMutation) ClearedFields() []string {
 	var fields []string
+	if m.FieldCleared(registry.FieldForwardTo) {
+		fields = append(fields, registry.FieldForwardTo)
+	}
 	if m.FieldCleared(registry.FieldArchivedAt) {
 		fields = append(fields, registry.FieldArchivedAt)
 	}
@@ -14747,6 +19852,9 @@ func (m *RegistryMutation) FieldCleared(name string) bool {
 // error if the field is not defined in the schema.
 func (m *RegistryMutation) ClearField(name string) error {
 	switch name {
+	case registry.FieldForwardTo:
+		m.ClearForwardTo()
+		return nil
 	case registry.FieldArchivedAt:
 		m.ClearArchivedAt()
 		return nil
@@ -14781,6 +19889,12 @@ func (m *RegistryMutation) ResetField(name string) error {
 		return nil
 	case registry.FieldAnonymousRead:
 		m.ResetAnonymousRead()
+		return nil
+	case registry.FieldForwardTo:
+		m.ResetForwardTo()
+		return nil
+	case registry.FieldForwardReleasesOnly:
+		m.ResetForwardReleasesOnly()
 		return nil
 	case registry.FieldCreatedAt:
 		m.ResetCreatedAt()
@@ -17657,6 +22771,1537 @@ func (m *RoleGrantMutation) ResetEdge(name string) error {
 	return fmt.Errorf("unknown RoleGrant edge %s", name)
 }
 
+// SpentVersionMutation represents an operation that mutates the SpentVersion nodes in the graph.
+type SpentVersionMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *uuid.UUID
+	org_id        *uuid.UUID
+	registry_id   *uuid.UUID
+	package_id    *uuid.UUID
+	version       *string
+	deleted_at    *time.Time
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*SpentVersion, error)
+	predicates    []predicate.SpentVersion
+}
+
+var _ ent.Mutation = (*SpentVersionMutation)(nil)
+
+// spentversionOption allows management of the mutation configuration using functional options.
+type spentversionOption func(*SpentVersionMutation)
+
+// newSpentVersionMutation creates new mutation for the SpentVersion entity.
+func newSpentVersionMutation(c config, op Op, opts ...spentversionOption) *SpentVersionMutation {
+	m := &SpentVersionMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeSpentVersion,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withSpentVersionID sets the ID field of the mutation.
+func withSpentVersionID(id uuid.UUID) spentversionOption {
+	return func(m *SpentVersionMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *SpentVersion
+		)
+		m.oldValue = func(ctx context.Context) (*SpentVersion, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().SpentVersion.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withSpentVersion sets the old SpentVersion of the mutation.
+func withSpentVersion(node *SpentVersion) spentversionOption {
+	return func(m *SpentVersionMutation) {
+		m.oldValue = func(context.Context) (*SpentVersion, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m SpentVersionMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m SpentVersionMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of SpentVersion entities.
+func (m *SpentVersionMutation) SetID(id uuid.UUID) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *SpentVersionMutation) ID() (id uuid.UUID, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *SpentVersionMutation) IDs(ctx context.Context) ([]uuid.UUID, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []uuid.UUID{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().SpentVersion.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetOrgID sets the "org_id" field.
+func (m *SpentVersionMutation) SetOrgID(u uuid.UUID) {
+	m.org_id = &u
+}
+
+// OrgID returns the value of the "org_id" field in the mutation.
+func (m *SpentVersionMutation) OrgID() (r uuid.UUID, exists bool) {
+	v := m.org_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrgID returns the old "org_id" field's value of the SpentVersion entity.
+// If the SpentVersion object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SpentVersionMutation) OldOrgID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrgID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrgID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrgID: %w", err)
+	}
+	return oldValue.OrgID, nil
+}
+
+// ResetOrgID resets all changes to the "org_id" field.
+func (m *SpentVersionMutation) ResetOrgID() {
+	m.org_id = nil
+}
+
+// SetRegistryID sets the "registry_id" field.
+func (m *SpentVersionMutation) SetRegistryID(u uuid.UUID) {
+	m.registry_id = &u
+}
+
+// RegistryID returns the value of the "registry_id" field in the mutation.
+func (m *SpentVersionMutation) RegistryID() (r uuid.UUID, exists bool) {
+	v := m.registry_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRegistryID returns the old "registry_id" field's value of the SpentVersion entity.
+// If the SpentVersion object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SpentVersionMutation) OldRegistryID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRegistryID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRegistryID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRegistryID: %w", err)
+	}
+	return oldValue.RegistryID, nil
+}
+
+// ResetRegistryID resets all changes to the "registry_id" field.
+func (m *SpentVersionMutation) ResetRegistryID() {
+	m.registry_id = nil
+}
+
+// SetPackageID sets the "package_id" field.
+func (m *SpentVersionMutation) SetPackageID(u uuid.UUID) {
+	m.package_id = &u
+}
+
+// PackageID returns the value of the "package_id" field in the mutation.
+func (m *SpentVersionMutation) PackageID() (r uuid.UUID, exists bool) {
+	v := m.package_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPackageID returns the old "package_id" field's value of the SpentVersion entity.
+// If the SpentVersion object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SpentVersionMutation) OldPackageID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPackageID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPackageID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPackageID: %w", err)
+	}
+	return oldValue.PackageID, nil
+}
+
+// ResetPackageID resets all changes to the "package_id" field.
+func (m *SpentVersionMutation) ResetPackageID() {
+	m.package_id = nil
+}
+
+// SetVersion sets the "version" field.
+func (m *SpentVersionMutation) SetVersion(s string) {
+	m.version = &s
+}
+
+// Version returns the value of the "version" field in the mutation.
+func (m *SpentVersionMutation) Version() (r string, exists bool) {
+	v := m.version
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldVersion returns the old "version" field's value of the SpentVersion entity.
+// If the SpentVersion object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SpentVersionMutation) OldVersion(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldVersion is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldVersion requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldVersion: %w", err)
+	}
+	return oldValue.Version, nil
+}
+
+// ResetVersion resets all changes to the "version" field.
+func (m *SpentVersionMutation) ResetVersion() {
+	m.version = nil
+}
+
+// SetDeletedAt sets the "deleted_at" field.
+func (m *SpentVersionMutation) SetDeletedAt(t time.Time) {
+	m.deleted_at = &t
+}
+
+// DeletedAt returns the value of the "deleted_at" field in the mutation.
+func (m *SpentVersionMutation) DeletedAt() (r time.Time, exists bool) {
+	v := m.deleted_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDeletedAt returns the old "deleted_at" field's value of the SpentVersion entity.
+// If the SpentVersion object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *SpentVersionMutation) OldDeletedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDeletedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDeletedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDeletedAt: %w", err)
+	}
+	return oldValue.DeletedAt, nil
+}
+
+// ResetDeletedAt resets all changes to the "deleted_at" field.
+func (m *SpentVersionMutation) ResetDeletedAt() {
+	m.deleted_at = nil
+}
+
+// Where appends a list predicates to the SpentVersionMutation builder.
+func (m *SpentVersionMutation) Where(ps ...predicate.SpentVersion) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the SpentVersionMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *SpentVersionMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.SpentVersion, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *SpentVersionMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *SpentVersionMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (SpentVersion).
+func (m *SpentVersionMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *SpentVersionMutation) Fields() []string {
+	fields := make([]string, 0, 5)
+	if m.org_id != nil {
+		fields = append(fields, spentversion.FieldOrgID)
+	}
+	if m.registry_id != nil {
+		fields = append(fields, spentversion.FieldRegistryID)
+	}
+	if m.package_id != nil {
+		fields = append(fields, spentversion.FieldPackageID)
+	}
+	if m.version != nil {
+		fields = append(fields, spentversion.FieldVersion)
+	}
+	if m.deleted_at != nil {
+		fields = append(fields, spentversion.FieldDeletedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *SpentVersionMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case spentversion.FieldOrgID:
+		return m.OrgID()
+	case spentversion.FieldRegistryID:
+		return m.RegistryID()
+	case spentversion.FieldPackageID:
+		return m.PackageID()
+	case spentversion.FieldVersion:
+		return m.Version()
+	case spentversion.FieldDeletedAt:
+		return m.DeletedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *SpentVersionMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case spentversion.FieldOrgID:
+		return m.OldOrgID(ctx)
+	case spentversion.FieldRegistryID:
+		return m.OldRegistryID(ctx)
+	case spentversion.FieldPackageID:
+		return m.OldPackageID(ctx)
+	case spentversion.FieldVersion:
+		return m.OldVersion(ctx)
+	case spentversion.FieldDeletedAt:
+		return m.OldDeletedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown SpentVersion field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *SpentVersionMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case spentversion.FieldOrgID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrgID(v)
+		return nil
+	case spentversion.FieldRegistryID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRegistryID(v)
+		return nil
+	case spentversion.FieldPackageID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPackageID(v)
+		return nil
+	case spentversion.FieldVersion:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetVersion(v)
+		return nil
+	case spentversion.FieldDeletedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDeletedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown SpentVersion field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *SpentVersionMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *SpentVersionMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *SpentVersionMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown SpentVersion numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *SpentVersionMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *SpentVersionMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *SpentVersionMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown SpentVersion nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *SpentVersionMutation) ResetField(name string) error {
+	switch name {
+	case spentversion.FieldOrgID:
+		m.ResetOrgID()
+		return nil
+	case spentversion.FieldRegistryID:
+		m.ResetRegistryID()
+		return nil
+	case spentversion.FieldPackageID:
+		m.ResetPackageID()
+		return nil
+	case spentversion.FieldVersion:
+		m.ResetVersion()
+		return nil
+	case spentversion.FieldDeletedAt:
+		m.ResetDeletedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown SpentVersion field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *SpentVersionMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *SpentVersionMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *SpentVersionMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *SpentVersionMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *SpentVersionMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *SpentVersionMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *SpentVersionMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown SpentVersion unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *SpentVersionMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown SpentVersion edge %s", name)
+}
+
+// StagedVersionMutation represents an operation that mutates the StagedVersion nodes in the graph.
+type StagedVersionMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *uuid.UUID
+	org_id        *uuid.UUID
+	registry_id   *uuid.UUID
+	name          *string
+	version       *string
+	sha256        *string
+	bundle        *string
+	metadata      *[]byte
+	tags          *[]string
+	appendtags    []string
+	staged_by     *string
+	staged_at     *time.Time
+	ended_at      *time.Time
+	outcome       *string
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*StagedVersion, error)
+	predicates    []predicate.StagedVersion
+}
+
+var _ ent.Mutation = (*StagedVersionMutation)(nil)
+
+// stagedversionOption allows management of the mutation configuration using functional options.
+type stagedversionOption func(*StagedVersionMutation)
+
+// newStagedVersionMutation creates new mutation for the StagedVersion entity.
+func newStagedVersionMutation(c config, op Op, opts ...stagedversionOption) *StagedVersionMutation {
+	m := &StagedVersionMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeStagedVersion,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withStagedVersionID sets the ID field of the mutation.
+func withStagedVersionID(id uuid.UUID) stagedversionOption {
+	return func(m *StagedVersionMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *StagedVersion
+		)
+		m.oldValue = func(ctx context.Context) (*StagedVersion, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().StagedVersion.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withStagedVersion sets the old StagedVersion of the mutation.
+func withStagedVersion(node *StagedVersion) stagedversionOption {
+	return func(m *StagedVersionMutation) {
+		m.oldValue = func(context.Context) (*StagedVersion, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m StagedVersionMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m StagedVersionMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of StagedVersion entities.
+func (m *StagedVersionMutation) SetID(id uuid.UUID) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *StagedVersionMutation) ID() (id uuid.UUID, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *StagedVersionMutation) IDs(ctx context.Context) ([]uuid.UUID, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []uuid.UUID{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().StagedVersion.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetOrgID sets the "org_id" field.
+func (m *StagedVersionMutation) SetOrgID(u uuid.UUID) {
+	m.org_id = &u
+}
+
+// OrgID returns the value of the "org_id" field in the mutation.
+func (m *StagedVersionMutation) OrgID() (r uuid.UUID, exists bool) {
+	v := m.org_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrgID returns the old "org_id" field's value of the StagedVersion entity.
+// If the StagedVersion object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *StagedVersionMutation) OldOrgID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrgID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrgID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrgID: %w", err)
+	}
+	return oldValue.OrgID, nil
+}
+
+// ResetOrgID resets all changes to the "org_id" field.
+func (m *StagedVersionMutation) ResetOrgID() {
+	m.org_id = nil
+}
+
+// SetRegistryID sets the "registry_id" field.
+func (m *StagedVersionMutation) SetRegistryID(u uuid.UUID) {
+	m.registry_id = &u
+}
+
+// RegistryID returns the value of the "registry_id" field in the mutation.
+func (m *StagedVersionMutation) RegistryID() (r uuid.UUID, exists bool) {
+	v := m.registry_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRegistryID returns the old "registry_id" field's value of the StagedVersion entity.
+// If the StagedVersion object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *StagedVersionMutation) OldRegistryID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRegistryID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRegistryID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRegistryID: %w", err)
+	}
+	return oldValue.RegistryID, nil
+}
+
+// ResetRegistryID resets all changes to the "registry_id" field.
+func (m *StagedVersionMutation) ResetRegistryID() {
+	m.registry_id = nil
+}
+
+// SetName sets the "name" field.
+func (m *StagedVersionMutation) SetName(s string) {
+	m.name = &s
+}
+
+// Name returns the value of the "name" field in the mutation.
+func (m *StagedVersionMutation) Name() (r string, exists bool) {
+	v := m.name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldName returns the old "name" field's value of the StagedVersion entity.
+// If the StagedVersion object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *StagedVersionMutation) OldName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldName: %w", err)
+	}
+	return oldValue.Name, nil
+}
+
+// ResetName resets all changes to the "name" field.
+func (m *StagedVersionMutation) ResetName() {
+	m.name = nil
+}
+
+// SetVersion sets the "version" field.
+func (m *StagedVersionMutation) SetVersion(s string) {
+	m.version = &s
+}
+
+// Version returns the value of the "version" field in the mutation.
+func (m *StagedVersionMutation) Version() (r string, exists bool) {
+	v := m.version
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldVersion returns the old "version" field's value of the StagedVersion entity.
+// If the StagedVersion object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *StagedVersionMutation) OldVersion(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldVersion is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldVersion requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldVersion: %w", err)
+	}
+	return oldValue.Version, nil
+}
+
+// ResetVersion resets all changes to the "version" field.
+func (m *StagedVersionMutation) ResetVersion() {
+	m.version = nil
+}
+
+// SetSha256 sets the "sha256" field.
+func (m *StagedVersionMutation) SetSha256(s string) {
+	m.sha256 = &s
+}
+
+// Sha256 returns the value of the "sha256" field in the mutation.
+func (m *StagedVersionMutation) Sha256() (r string, exists bool) {
+	v := m.sha256
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldSha256 returns the old "sha256" field's value of the StagedVersion entity.
+// If the StagedVersion object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *StagedVersionMutation) OldSha256(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldSha256 is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldSha256 requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldSha256: %w", err)
+	}
+	return oldValue.Sha256, nil
+}
+
+// ResetSha256 resets all changes to the "sha256" field.
+func (m *StagedVersionMutation) ResetSha256() {
+	m.sha256 = nil
+}
+
+// SetBundle sets the "bundle" field.
+func (m *StagedVersionMutation) SetBundle(s string) {
+	m.bundle = &s
+}
+
+// Bundle returns the value of the "bundle" field in the mutation.
+func (m *StagedVersionMutation) Bundle() (r string, exists bool) {
+	v := m.bundle
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldBundle returns the old "bundle" field's value of the StagedVersion entity.
+// If the StagedVersion object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *StagedVersionMutation) OldBundle(ctx context.Context) (v *string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldBundle is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldBundle requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldBundle: %w", err)
+	}
+	return oldValue.Bundle, nil
+}
+
+// ClearBundle clears the value of the "bundle" field.
+func (m *StagedVersionMutation) ClearBundle() {
+	m.bundle = nil
+	m.clearedFields[stagedversion.FieldBundle] = struct{}{}
+}
+
+// BundleCleared returns if the "bundle" field was cleared in this mutation.
+func (m *StagedVersionMutation) BundleCleared() bool {
+	_, ok := m.clearedFields[stagedversion.FieldBundle]
+	return ok
+}
+
+// ResetBundle resets all changes to the "bundle" field.
+func (m *StagedVersionMutation) ResetBundle() {
+	m.bundle = nil
+	delete(m.clearedFields, stagedversion.FieldBundle)
+}
+
+// SetMetadata sets the "metadata" field.
+func (m *StagedVersionMutation) SetMetadata(b []byte) {
+	m.metadata = &b
+}
+
+// Metadata returns the value of the "metadata" field in the mutation.
+func (m *StagedVersionMutation) Metadata() (r []byte, exists bool) {
+	v := m.metadata
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMetadata returns the old "metadata" field's value of the StagedVersion entity.
+// If the StagedVersion object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *StagedVersionMutation) OldMetadata(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMetadata is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMetadata requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMetadata: %w", err)
+	}
+	return oldValue.Metadata, nil
+}
+
+// ResetMetadata resets all changes to the "metadata" field.
+func (m *StagedVersionMutation) ResetMetadata() {
+	m.metadata = nil
+}
+
+// SetTags sets the "tags" field.
+func (m *StagedVersionMutation) SetTags(s []string) {
+	m.tags = &s
+	m.appendtags = nil
+}
+
+// Tags returns the value of the "tags" field in the mutation.
+func (m *StagedVersionMutation) Tags() (r []string, exists bool) {
+	v := m.tags
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTags returns the old "tags" field's value of the StagedVersion entity.
+// If the StagedVersion object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *StagedVersionMutation) OldTags(ctx context.Context) (v []string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTags is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTags requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTags: %w", err)
+	}
+	return oldValue.Tags, nil
+}
+
+// AppendTags adds s to the "tags" field.
+func (m *StagedVersionMutation) AppendTags(s []string) {
+	m.appendtags = append(m.appendtags, s...)
+}
+
+// AppendedTags returns the list of values that were appended to the "tags" field in this mutation.
+func (m *StagedVersionMutation) AppendedTags() ([]string, bool) {
+	if len(m.appendtags) == 0 {
+		return nil, false
+	}
+	return m.appendtags, true
+}
+
+// ResetTags resets all changes to the "tags" field.
+func (m *StagedVersionMutation) ResetTags() {
+	m.tags = nil
+	m.appendtags = nil
+}
+
+// SetStagedBy sets the "staged_by" field.
+func (m *StagedVersionMutation) SetStagedBy(s string) {
+	m.staged_by = &s
+}
+
+// StagedBy returns the value of the "staged_by" field in the mutation.
+func (m *StagedVersionMutation) StagedBy() (r string, exists bool) {
+	v := m.staged_by
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldStagedBy returns the old "staged_by" field's value of the StagedVersion entity.
+// If the StagedVersion object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *StagedVersionMutation) OldStagedBy(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldStagedBy is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldStagedBy requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldStagedBy: %w", err)
+	}
+	return oldValue.StagedBy, nil
+}
+
+// ResetStagedBy resets all changes to the "staged_by" field.
+func (m *StagedVersionMutation) ResetStagedBy() {
+	m.staged_by = nil
+}
+
+// SetStagedAt sets the "staged_at" field.
+func (m *StagedVersionMutation) SetStagedAt(t time.Time) {
+	m.staged_at = &t
+}
+
+// StagedAt returns the value of the "staged_at" field in the mutation.
+func (m *StagedVersionMutation) StagedAt() (r time.Time, exists bool) {
+	v := m.staged_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldStagedAt returns the old "staged_at" field's value of the StagedVersion entity.
+// If the StagedVersion object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *StagedVersionMutation) OldStagedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldStagedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldStagedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldStagedAt: %w", err)
+	}
+	return oldValue.StagedAt, nil
+}
+
+// ResetStagedAt resets all changes to the "staged_at" field.
+func (m *StagedVersionMutation) ResetStagedAt() {
+	m.staged_at = nil
+}
+
+// SetEndedAt sets the "ended_at" field.
+func (m *StagedVersionMutation) SetEndedAt(t time.Time) {
+	m.ended_at = &t
+}
+
+// EndedAt returns the value of the "ended_at" field in the mutation.
+func (m *StagedVersionMutation) EndedAt() (r time.Time, exists bool) {
+	v := m.ended_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldEndedAt returns the old "ended_at" field's value of the StagedVersion entity.
+// If the StagedVersion object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *StagedVersionMutation) OldEndedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldEndedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldEndedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldEndedAt: %w", err)
+	}
+	return oldValue.EndedAt, nil
+}
+
+// ClearEndedAt clears the value of the "ended_at" field.
+func (m *StagedVersionMutation) ClearEndedAt() {
+	m.ended_at = nil
+	m.clearedFields[stagedversion.FieldEndedAt] = struct{}{}
+}
+
+// EndedAtCleared returns if the "ended_at" field was cleared in this mutation.
+func (m *StagedVersionMutation) EndedAtCleared() bool {
+	_, ok := m.clearedFields[stagedversion.FieldEndedAt]
+	return ok
+}
+
+// ResetEndedAt resets all changes to the "ended_at" field.
+func (m *StagedVersionMutation) ResetEndedAt() {
+	m.ended_at = nil
+	delete(m.clearedFields, stagedversion.FieldEndedAt)
+}
+
+// SetOutcome sets the "outcome" field.
+func (m *StagedVersionMutation) SetOutcome(s string) {
+	m.outcome = &s
+}
+
+// Outcome returns the value of the "outcome" field in the mutation.
+func (m *StagedVersionMutation) Outcome() (r string, exists bool) {
+	v := m.outcome
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOutcome returns the old "outcome" field's value of the StagedVersion entity.
+// If the StagedVersion object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *StagedVersionMutation) OldOutcome(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOutcome is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOutcome requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOutcome: %w", err)
+	}
+	return oldValue.Outcome, nil
+}
+
+// ResetOutcome resets all changes to the "outcome" field.
+func (m *StagedVersionMutation) ResetOutcome() {
+	m.outcome = nil
+}
+
+// Where appends a list predicates to the StagedVersionMutation builder.
+func (m *StagedVersionMutation) Where(ps ...predicate.StagedVersion) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the StagedVersionMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *StagedVersionMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.StagedVersion, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *StagedVersionMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *StagedVersionMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (StagedVersion).
+func (m *StagedVersionMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *StagedVersionMutation) Fields() []string {
+	fields := make([]string, 0, 12)
+	if m.org_id != nil {
+		fields = append(fields, stagedversion.FieldOrgID)
+	}
+	if m.registry_id != nil {
+		fields = append(fields, stagedversion.FieldRegistryID)
+	}
+	if m.name != nil {
+		fields = append(fields, stagedversion.FieldName)
+	}
+	if m.version != nil {
+		fields = append(fields, stagedversion.FieldVersion)
+	}
+	if m.sha256 != nil {
+		fields = append(fields, stagedversion.FieldSha256)
+	}
+	if m.bundle != nil {
+		fields = append(fields, stagedversion.FieldBundle)
+	}
+	if m.metadata != nil {
+		fields = append(fields, stagedversion.FieldMetadata)
+	}
+	if m.tags != nil {
+		fields = append(fields, stagedversion.FieldTags)
+	}
+	if m.staged_by != nil {
+		fields = append(fields, stagedversion.FieldStagedBy)
+	}
+	if m.staged_at != nil {
+		fields = append(fields, stagedversion.FieldStagedAt)
+	}
+	if m.ended_at != nil {
+		fields = append(fields, stagedversion.FieldEndedAt)
+	}
+	if m.outcome != nil {
+		fields = append(fields, stagedversion.FieldOutcome)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *StagedVersionMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case stagedversion.FieldOrgID:
+		return m.OrgID()
+	case stagedversion.FieldRegistryID:
+		return m.RegistryID()
+	case stagedversion.FieldName:
+		return m.Name()
+	case stagedversion.FieldVersion:
+		return m.Version()
+	case stagedversion.FieldSha256:
+		return m.Sha256()
+	case stagedversion.FieldBundle:
+		return m.Bundle()
+	case stagedversion.FieldMetadata:
+		return m.Metadata()
+	case stagedversion.FieldTags:
+		return m.Tags()
+	case stagedversion.FieldStagedBy:
+		return m.StagedBy()
+	case stagedversion.FieldStagedAt:
+		return m.StagedAt()
+	case stagedversion.FieldEndedAt:
+		return m.EndedAt()
+	case stagedversion.FieldOutcome:
+		return m.Outcome()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *StagedVersionMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case stagedversion.FieldOrgID:
+		return m.OldOrgID(ctx)
+	case stagedversion.FieldRegistryID:
+		return m.OldRegistryID(ctx)
+	case stagedversion.FieldName:
+		return m.OldName(ctx)
+	case stagedversion.FieldVersion:
+		return m.OldVersion(ctx)
+	case stagedversion.FieldSha256:
+		return m.OldSha256(ctx)
+	case stagedversion.FieldBundle:
+		return m.OldBundle(ctx)
+	case stagedversion.FieldMetadata:
+		return m.OldMetadata(ctx)
+	case stagedversion.FieldTags:
+		return m.OldTags(ctx)
+	case stagedversion.FieldStagedBy:
+		return m.OldStagedBy(ctx)
+	case stagedversion.FieldStagedAt:
+		return m.OldStagedAt(ctx)
+	case stagedversion.FieldEndedAt:
+		return m.OldEndedAt(ctx)
+	case stagedversion.FieldOutcome:
+		return m.OldOutcome(ctx)
+	}
+	return nil, fmt.Errorf("unknown StagedVersion field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *StagedVersionMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case stagedversion.FieldOrgID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrgID(v)
+		return nil
+	case stagedversion.FieldRegistryID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRegistryID(v)
+		return nil
+	case stagedversion.FieldName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetName(v)
+		return nil
+	case stagedversion.FieldVersion:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetVersion(v)
+		return nil
+	case stagedversion.FieldSha256:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetSha256(v)
+		return nil
+	case stagedversion.FieldBundle:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetBundle(v)
+		return nil
+	case stagedversion.FieldMetadata:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMetadata(v)
+		return nil
+	case stagedversion.FieldTags:
+		v, ok := value.([]string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTags(v)
+		return nil
+	case stagedversion.FieldStagedBy:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetStagedBy(v)
+		return nil
+	case stagedversion.FieldStagedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetStagedAt(v)
+		return nil
+	case stagedversion.FieldEndedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetEndedAt(v)
+		return nil
+	case stagedversion.FieldOutcome:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOutcome(v)
+		return nil
+	}
+	return fmt.Errorf("unknown StagedVersion field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *StagedVersionMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *StagedVersionMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *StagedVersionMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown StagedVersion numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *StagedVersionMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(stagedversion.FieldBundle) {
+		fields = append(fields, stagedversion.FieldBundle)
+	}
+	if m.FieldCleared(stagedversion.FieldEndedAt) {
+		fields = append(fields, stagedversion.FieldEndedAt)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *StagedVersionMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *StagedVersionMutation) ClearField(name string) error {
+	switch name {
+	case stagedversion.FieldBundle:
+		m.ClearBundle()
+		return nil
+	case stagedversion.FieldEndedAt:
+		m.ClearEndedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown StagedVersion nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *StagedVersionMutation) ResetField(name string) error {
+	switch name {
+	case stagedversion.FieldOrgID:
+		m.ResetOrgID()
+		return nil
+	case stagedversion.FieldRegistryID:
+		m.ResetRegistryID()
+		return nil
+	case stagedversion.FieldName:
+		m.ResetName()
+		return nil
+	case stagedversion.FieldVersion:
+		m.ResetVersion()
+		return nil
+	case stagedversion.FieldSha256:
+		m.ResetSha256()
+		return nil
+	case stagedversion.FieldBundle:
+		m.ResetBundle()
+		return nil
+	case stagedversion.FieldMetadata:
+		m.ResetMetadata()
+		return nil
+	case stagedversion.FieldTags:
+		m.ResetTags()
+		return nil
+	case stagedversion.FieldStagedBy:
+		m.ResetStagedBy()
+		return nil
+	case stagedversion.FieldStagedAt:
+		m.ResetStagedAt()
+		return nil
+	case stagedversion.FieldEndedAt:
+		m.ResetEndedAt()
+		return nil
+	case stagedversion.FieldOutcome:
+		m.ResetOutcome()
+		return nil
+	}
+	return fmt.Errorf("unknown StagedVersion field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *StagedVersionMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *StagedVersionMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *StagedVersionMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *StagedVersionMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *StagedVersionMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *StagedVersionMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *StagedVersionMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown StagedVersion unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *StagedVersionMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown StagedVersion edge %s", name)
+}
+
 // TokenMutation represents an operation that mutates the Token nodes in the graph.
 type TokenMutation struct {
 	config
@@ -17670,6 +24315,11 @@ type TokenMutation struct {
 	write            *bool
 	registries       *[]uuid.UUID
 	appendregistries []uuid.UUID
+	cidrs            *[]string
+	appendcidrs      []string
+	packages         *[]string
+	appendpackages   []string
+	trust_rule_id    *uuid.UUID
 	created_at       *time.Time
 	expires_at       *time.Time
 	last_used_at     *time.Time
@@ -18066,6 +24716,157 @@ func (m *TokenMutation) ResetRegistries() {
 	m.appendregistries = nil
 }
 
+// SetCidrs sets the "cidrs" field.
+func (m *TokenMutation) SetCidrs(s []string) {
+	m.cidrs = &s
+	m.appendcidrs = nil
+}
+
+// Cidrs returns the value of the "cidrs" field in the mutation.
+func (m *TokenMutation) Cidrs() (r []string, exists bool) {
+	v := m.cidrs
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCidrs returns the old "cidrs" field's value of the Token entity.
+// If the Token object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TokenMutation) OldCidrs(ctx context.Context) (v []string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCidrs is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCidrs requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCidrs: %w", err)
+	}
+	return oldValue.Cidrs, nil
+}
+
+// AppendCidrs adds s to the "cidrs" field.
+func (m *TokenMutation) AppendCidrs(s []string) {
+	m.appendcidrs = append(m.appendcidrs, s...)
+}
+
+// AppendedCidrs returns the list of values that were appended to the "cidrs" field in this mutation.
+func (m *TokenMutation) AppendedCidrs() ([]string, bool) {
+	if len(m.appendcidrs) == 0 {
+		return nil, false
+	}
+	return m.appendcidrs, true
+}
+
+// ResetCidrs resets all changes to the "cidrs" field.
+func (m *TokenMutation) ResetCidrs() {
+	m.cidrs = nil
+	m.appendcidrs = nil
+}
+
+// SetPackages sets the "packages" field.
+func (m *TokenMutation) SetPackages(s []string) {
+	m.packages = &s
+	m.appendpackages = nil
+}
+
+// Packages returns the value of the "packages" field in the mutation.
+func (m *TokenMutation) Packages() (r []string, exists bool) {
+	v := m.packages
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPackages returns the old "packages" field's value of the Token entity.
+// If the Token object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TokenMutation) OldPackages(ctx context.Context) (v []string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPackages is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPackages requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPackages: %w", err)
+	}
+	return oldValue.Packages, nil
+}
+
+// AppendPackages adds s to the "packages" field.
+func (m *TokenMutation) AppendPackages(s []string) {
+	m.appendpackages = append(m.appendpackages, s...)
+}
+
+// AppendedPackages returns the list of values that were appended to the "packages" field in this mutation.
+func (m *TokenMutation) AppendedPackages() ([]string, bool) {
+	if len(m.appendpackages) == 0 {
+		return nil, false
+	}
+	return m.appendpackages, true
+}
+
+// ResetPackages resets all changes to the "packages" field.
+func (m *TokenMutation) ResetPackages() {
+	m.packages = nil
+	m.appendpackages = nil
+}
+
+// SetTrustRuleID sets the "trust_rule_id" field.
+func (m *TokenMutation) SetTrustRuleID(u uuid.UUID) {
+	m.trust_rule_id = &u
+}
+
+// TrustRuleID returns the value of the "trust_rule_id" field in the mutation.
+func (m *TokenMutation) TrustRuleID() (r uuid.UUID, exists bool) {
+	v := m.trust_rule_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTrustRuleID returns the old "trust_rule_id" field's value of the Token entity.
+// If the Token object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TokenMutation) OldTrustRuleID(ctx context.Context) (v *uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTrustRuleID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTrustRuleID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTrustRuleID: %w", err)
+	}
+	return oldValue.TrustRuleID, nil
+}
+
+// ClearTrustRuleID clears the value of the "trust_rule_id" field.
+func (m *TokenMutation) ClearTrustRuleID() {
+	m.trust_rule_id = nil
+	m.clearedFields[token.FieldTrustRuleID] = struct{}{}
+}
+
+// TrustRuleIDCleared returns if the "trust_rule_id" field was cleared in this mutation.
+func (m *TokenMutation) TrustRuleIDCleared() bool {
+	_, ok := m.clearedFields[token.FieldTrustRuleID]
+	return ok
+}
+
+// ResetTrustRuleID resets all changes to the "trust_rule_id" field.
+func (m *TokenMutation) ResetTrustRuleID() {
+	m.trust_rule_id = nil
+	delete(m.clearedFields, token.FieldTrustRuleID)
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (m *TokenMutation) SetCreatedAt(t time.Time) {
 	m.created_at = &t
@@ -18310,7 +25111,7 @@ func (m *TokenMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *TokenMutation) Fields() []string {
-	fields := make([]string, 0, 11)
+	fields := make([]string, 0, 14)
 	if m.org_id != nil {
 		fields = append(fields, token.FieldOrgID)
 	}
@@ -18331,6 +25132,15 @@ func (m *TokenMutation) Fields() []string {
 	}
 	if m.registries != nil {
 		fields = append(fields, token.FieldRegistries)
+	}
+	if m.cidrs != nil {
+		fields = append(fields, token.FieldCidrs)
+	}
+	if m.packages != nil {
+		fields = append(fields, token.FieldPackages)
+	}
+	if m.trust_rule_id != nil {
+		fields = append(fields, token.FieldTrustRuleID)
 	}
 	if m.created_at != nil {
 		fields = append(fields, token.FieldCreatedAt)
@@ -18366,6 +25176,12 @@ func (m *TokenMutation) Field(name string) (ent.Value, bool) {
 		return m.Write()
 	case token.FieldRegistries:
 		return m.Registries()
+	case token.FieldCidrs:
+		return m.Cidrs()
+	case token.FieldPackages:
+		return m.Packages()
+	case token.FieldTrustRuleID:
+		return m.TrustRuleID()
 	case token.FieldCreatedAt:
 		return m.CreatedAt()
 	case token.FieldExpiresAt:
@@ -18397,6 +25213,12 @@ func (m *TokenMutation) OldField(ctx context.Context, name string) (ent.Value, e
 		return m.OldWrite(ctx)
 	case token.FieldRegistries:
 		return m.OldRegistries(ctx)
+	case token.FieldCidrs:
+		return m.OldCidrs(ctx)
+	case token.FieldPackages:
+		return m.OldPackages(ctx)
+	case token.FieldTrustRuleID:
+		return m.OldTrustRuleID(ctx)
 	case token.FieldCreatedAt:
 		return m.OldCreatedAt(ctx)
 	case token.FieldExpiresAt:
@@ -18463,6 +25285,27 @@ func (m *TokenMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetRegistries(v)
 		return nil
+	case token.FieldCidrs:
+		v, ok := value.([]string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCidrs(v)
+		return nil
+	case token.FieldPackages:
+		v, ok := value.([]string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPackages(v)
+		return nil
+	case token.FieldTrustRuleID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTrustRuleID(v)
+		return nil
 	case token.FieldCreatedAt:
 		v, ok := value.(time.Time)
 		if !ok {
@@ -18524,6 +25367,9 @@ func (m *TokenMutation) ClearedFields() []string {
 	if m.FieldCleared(token.FieldMemberID) {
 		fields = append(fields, token.FieldMemberID)
 	}
+	if m.FieldCleared(token.FieldTrustRuleID) {
+		fields = append(fields, token.FieldTrustRuleID)
+	}
 	if m.FieldCleared(token.FieldExpiresAt) {
 		fields = append(fields, token.FieldExpiresAt)
 	}
@@ -18549,6 +25395,9 @@ func (m *TokenMutation) ClearField(name string) error {
 	switch name {
 	case token.FieldMemberID:
 		m.ClearMemberID()
+		return nil
+	case token.FieldTrustRuleID:
+		m.ClearTrustRuleID()
 		return nil
 	case token.FieldExpiresAt:
 		m.ClearExpiresAt()
@@ -18587,6 +25436,15 @@ func (m *TokenMutation) ResetField(name string) error {
 		return nil
 	case token.FieldRegistries:
 		m.ResetRegistries()
+		return nil
+	case token.FieldCidrs:
+		m.ResetCidrs()
+		return nil
+	case token.FieldPackages:
+		m.ResetPackages()
+		return nil
+	case token.FieldTrustRuleID:
+		m.ResetTrustRuleID()
 		return nil
 	case token.FieldCreatedAt:
 		m.ResetCreatedAt()
@@ -19643,6 +26501,754 @@ func (m *TombstoneMutation) ResetEdge(name string) error {
 		return nil
 	}
 	return fmt.Errorf("unknown Tombstone edge %s", name)
+}
+
+// TrustRuleMutation represents an operation that mutates the TrustRule nodes in the graph.
+type TrustRuleMutation struct {
+	config
+	op             Op
+	typ            string
+	id             *uuid.UUID
+	org_id         *uuid.UUID
+	registry_id    *uuid.UUID
+	name           *string
+	issuer         *string
+	claims         *map[string]string
+	packages       *[]string
+	appendpackages []string
+	created_at     *time.Time
+	last_used_at   *time.Time
+	clearedFields  map[string]struct{}
+	done           bool
+	oldValue       func(context.Context) (*TrustRule, error)
+	predicates     []predicate.TrustRule
+}
+
+var _ ent.Mutation = (*TrustRuleMutation)(nil)
+
+// trustruleOption allows management of the mutation configuration using functional options.
+type trustruleOption func(*TrustRuleMutation)
+
+// newTrustRuleMutation creates new mutation for the TrustRule entity.
+func newTrustRuleMutation(c config, op Op, opts ...trustruleOption) *TrustRuleMutation {
+	m := &TrustRuleMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeTrustRule,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withTrustRuleID sets the ID field of the mutation.
+func withTrustRuleID(id uuid.UUID) trustruleOption {
+	return func(m *TrustRuleMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *TrustRule
+		)
+		m.oldValue = func(ctx context.Context) (*TrustRule, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().TrustRule.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withTrustRule sets the old TrustRule of the mutation.
+func withTrustRule(node *TrustRule) trustruleOption {
+	return func(m *TrustRuleMutation) {
+		m.oldValue = func(context.Context) (*TrustRule, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m TrustRuleMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m TrustRuleMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of TrustRule entities.
+func (m *TrustRuleMutation) SetID(id uuid.UUID) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *TrustRuleMutation) ID() (id uuid.UUID, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *TrustRuleMutation) IDs(ctx context.Context) ([]uuid.UUID, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []uuid.UUID{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().TrustRule.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetOrgID sets the "org_id" field.
+func (m *TrustRuleMutation) SetOrgID(u uuid.UUID) {
+	m.org_id = &u
+}
+
+// OrgID returns the value of the "org_id" field in the mutation.
+func (m *TrustRuleMutation) OrgID() (r uuid.UUID, exists bool) {
+	v := m.org_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrgID returns the old "org_id" field's value of the TrustRule entity.
+// If the TrustRule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrustRuleMutation) OldOrgID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrgID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrgID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrgID: %w", err)
+	}
+	return oldValue.OrgID, nil
+}
+
+// ResetOrgID resets all changes to the "org_id" field.
+func (m *TrustRuleMutation) ResetOrgID() {
+	m.org_id = nil
+}
+
+// SetRegistryID sets the "registry_id" field.
+func (m *TrustRuleMutation) SetRegistryID(u uuid.UUID) {
+	m.registry_id = &u
+}
+
+// RegistryID returns the value of the "registry_id" field in the mutation.
+func (m *TrustRuleMutation) RegistryID() (r uuid.UUID, exists bool) {
+	v := m.registry_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRegistryID returns the old "registry_id" field's value of the TrustRule entity.
+// If the TrustRule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrustRuleMutation) OldRegistryID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRegistryID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRegistryID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRegistryID: %w", err)
+	}
+	return oldValue.RegistryID, nil
+}
+
+// ResetRegistryID resets all changes to the "registry_id" field.
+func (m *TrustRuleMutation) ResetRegistryID() {
+	m.registry_id = nil
+}
+
+// SetName sets the "name" field.
+func (m *TrustRuleMutation) SetName(s string) {
+	m.name = &s
+}
+
+// Name returns the value of the "name" field in the mutation.
+func (m *TrustRuleMutation) Name() (r string, exists bool) {
+	v := m.name
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldName returns the old "name" field's value of the TrustRule entity.
+// If the TrustRule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrustRuleMutation) OldName(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldName is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldName requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldName: %w", err)
+	}
+	return oldValue.Name, nil
+}
+
+// ResetName resets all changes to the "name" field.
+func (m *TrustRuleMutation) ResetName() {
+	m.name = nil
+}
+
+// SetIssuer sets the "issuer" field.
+func (m *TrustRuleMutation) SetIssuer(s string) {
+	m.issuer = &s
+}
+
+// Issuer returns the value of the "issuer" field in the mutation.
+func (m *TrustRuleMutation) Issuer() (r string, exists bool) {
+	v := m.issuer
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldIssuer returns the old "issuer" field's value of the TrustRule entity.
+// If the TrustRule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrustRuleMutation) OldIssuer(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldIssuer is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldIssuer requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldIssuer: %w", err)
+	}
+	return oldValue.Issuer, nil
+}
+
+// ResetIssuer resets all changes to the "issuer" field.
+func (m *TrustRuleMutation) ResetIssuer() {
+	m.issuer = nil
+}
+
+// SetClaims sets the "claims" field.
+func (m *TrustRuleMutation) SetClaims(value map[string]string) {
+	m.claims = &value
+}
+
+// Claims returns the value of the "claims" field in the mutation.
+func (m *TrustRuleMutation) Claims() (r map[string]string, exists bool) {
+	v := m.claims
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldClaims returns the old "claims" field's value of the TrustRule entity.
+// If the TrustRule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrustRuleMutation) OldClaims(ctx context.Context) (v map[string]string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldClaims is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldClaims requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldClaims: %w", err)
+	}
+	return oldValue.Claims, nil
+}
+
+// ResetClaims resets all changes to the "claims" field.
+func (m *TrustRuleMutation) ResetClaims() {
+	m.claims = nil
+}
+
+// SetPackages sets the "packages" field.
+func (m *TrustRuleMutation) SetPackages(s []string) {
+	m.packages = &s
+	m.appendpackages = nil
+}
+
+// Packages returns the value of the "packages" field in the mutation.
+func (m *TrustRuleMutation) Packages() (r []string, exists bool) {
+	v := m.packages
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldPackages returns the old "packages" field's value of the TrustRule entity.
+// If the TrustRule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrustRuleMutation) OldPackages(ctx context.Context) (v []string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldPackages is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldPackages requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldPackages: %w", err)
+	}
+	return oldValue.Packages, nil
+}
+
+// AppendPackages adds s to the "packages" field.
+func (m *TrustRuleMutation) AppendPackages(s []string) {
+	m.appendpackages = append(m.appendpackages, s...)
+}
+
+// AppendedPackages returns the list of values that were appended to the "packages" field in this mutation.
+func (m *TrustRuleMutation) AppendedPackages() ([]string, bool) {
+	if len(m.appendpackages) == 0 {
+		return nil, false
+	}
+	return m.appendpackages, true
+}
+
+// ResetPackages resets all changes to the "packages" field.
+func (m *TrustRuleMutation) ResetPackages() {
+	m.packages = nil
+	m.appendpackages = nil
+}
+
+// SetCreatedAt sets the "created_at" field.
+func (m *TrustRuleMutation) SetCreatedAt(t time.Time) {
+	m.created_at = &t
+}
+
+// CreatedAt returns the value of the "created_at" field in the mutation.
+func (m *TrustRuleMutation) CreatedAt() (r time.Time, exists bool) {
+	v := m.created_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldCreatedAt returns the old "created_at" field's value of the TrustRule entity.
+// If the TrustRule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrustRuleMutation) OldCreatedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldCreatedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldCreatedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldCreatedAt: %w", err)
+	}
+	return oldValue.CreatedAt, nil
+}
+
+// ResetCreatedAt resets all changes to the "created_at" field.
+func (m *TrustRuleMutation) ResetCreatedAt() {
+	m.created_at = nil
+}
+
+// SetLastUsedAt sets the "last_used_at" field.
+func (m *TrustRuleMutation) SetLastUsedAt(t time.Time) {
+	m.last_used_at = &t
+}
+
+// LastUsedAt returns the value of the "last_used_at" field in the mutation.
+func (m *TrustRuleMutation) LastUsedAt() (r time.Time, exists bool) {
+	v := m.last_used_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLastUsedAt returns the old "last_used_at" field's value of the TrustRule entity.
+// If the TrustRule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrustRuleMutation) OldLastUsedAt(ctx context.Context) (v *time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLastUsedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLastUsedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLastUsedAt: %w", err)
+	}
+	return oldValue.LastUsedAt, nil
+}
+
+// ClearLastUsedAt clears the value of the "last_used_at" field.
+func (m *TrustRuleMutation) ClearLastUsedAt() {
+	m.last_used_at = nil
+	m.clearedFields[trustrule.FieldLastUsedAt] = struct{}{}
+}
+
+// LastUsedAtCleared returns if the "last_used_at" field was cleared in this mutation.
+func (m *TrustRuleMutation) LastUsedAtCleared() bool {
+	_, ok := m.clearedFields[trustrule.FieldLastUsedAt]
+	return ok
+}
+
+// ResetLastUsedAt resets all changes to the "last_used_at" field.
+func (m *TrustRuleMutation) ResetLastUsedAt() {
+	m.last_used_at = nil
+	delete(m.clearedFields, trustrule.FieldLastUsedAt)
+}
+
+// Where appends a list predicates to the TrustRuleMutation builder.
+func (m *TrustRuleMutation) Where(ps ...predicate.TrustRule) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the TrustRuleMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *TrustRuleMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.TrustRule, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *TrustRuleMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *TrustRuleMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (TrustRule).
+func (m *TrustRuleMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *TrustRuleMutation) Fields() []string {
+	fields := make([]string, 0, 8)
+	if m.org_id != nil {
+		fields = append(fields, trustrule.FieldOrgID)
+	}
+	if m.registry_id != nil {
+		fields = append(fields, trustrule.FieldRegistryID)
+	}
+	if m.name != nil {
+		fields = append(fields, trustrule.FieldName)
+	}
+	if m.issuer != nil {
+		fields = append(fields, trustrule.FieldIssuer)
+	}
+	if m.claims != nil {
+		fields = append(fields, trustrule.FieldClaims)
+	}
+	if m.packages != nil {
+		fields = append(fields, trustrule.FieldPackages)
+	}
+	if m.created_at != nil {
+		fields = append(fields, trustrule.FieldCreatedAt)
+	}
+	if m.last_used_at != nil {
+		fields = append(fields, trustrule.FieldLastUsedAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *TrustRuleMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case trustrule.FieldOrgID:
+		return m.OrgID()
+	case trustrule.FieldRegistryID:
+		return m.RegistryID()
+	case trustrule.FieldName:
+		return m.Name()
+	case trustrule.FieldIssuer:
+		return m.Issuer()
+	case trustrule.FieldClaims:
+		return m.Claims()
+	case trustrule.FieldPackages:
+		return m.Packages()
+	case trustrule.FieldCreatedAt:
+		return m.CreatedAt()
+	case trustrule.FieldLastUsedAt:
+		return m.LastUsedAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *TrustRuleMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case trustrule.FieldOrgID:
+		return m.OldOrgID(ctx)
+	case trustrule.FieldRegistryID:
+		return m.OldRegistryID(ctx)
+	case trustrule.FieldName:
+		return m.OldName(ctx)
+	case trustrule.FieldIssuer:
+		return m.OldIssuer(ctx)
+	case trustrule.FieldClaims:
+		return m.OldClaims(ctx)
+	case trustrule.FieldPackages:
+		return m.OldPackages(ctx)
+	case trustrule.FieldCreatedAt:
+		return m.OldCreatedAt(ctx)
+	case trustrule.FieldLastUsedAt:
+		return m.OldLastUsedAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown TrustRule field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *TrustRuleMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case trustrule.FieldOrgID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrgID(v)
+		return nil
+	case trustrule.FieldRegistryID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRegistryID(v)
+		return nil
+	case trustrule.FieldName:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetName(v)
+		return nil
+	case trustrule.FieldIssuer:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetIssuer(v)
+		return nil
+	case trustrule.FieldClaims:
+		v, ok := value.(map[string]string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetClaims(v)
+		return nil
+	case trustrule.FieldPackages:
+		v, ok := value.([]string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetPackages(v)
+		return nil
+	case trustrule.FieldCreatedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetCreatedAt(v)
+		return nil
+	case trustrule.FieldLastUsedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLastUsedAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown TrustRule field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *TrustRuleMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *TrustRuleMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *TrustRuleMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown TrustRule numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *TrustRuleMutation) ClearedFields() []string {
+	var fields []string
+	if m.FieldCleared(trustrule.FieldLastUsedAt) {
+		fields = append(fields, trustrule.FieldLastUsedAt)
+	}
+	return fields
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *TrustRuleMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *TrustRuleMutation) ClearField(name string) error {
+	switch name {
+	case trustrule.FieldLastUsedAt:
+		m.ClearLastUsedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown TrustRule nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *TrustRuleMutation) ResetField(name string) error {
+	switch name {
+	case trustrule.FieldOrgID:
+		m.ResetOrgID()
+		return nil
+	case trustrule.FieldRegistryID:
+		m.ResetRegistryID()
+		return nil
+	case trustrule.FieldName:
+		m.ResetName()
+		return nil
+	case trustrule.FieldIssuer:
+		m.ResetIssuer()
+		return nil
+	case trustrule.FieldClaims:
+		m.ResetClaims()
+		return nil
+	case trustrule.FieldPackages:
+		m.ResetPackages()
+		return nil
+	case trustrule.FieldCreatedAt:
+		m.ResetCreatedAt()
+		return nil
+	case trustrule.FieldLastUsedAt:
+		m.ResetLastUsedAt()
+		return nil
+	}
+	return fmt.Errorf("unknown TrustRule field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *TrustRuleMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *TrustRuleMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *TrustRuleMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *TrustRuleMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *TrustRuleMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *TrustRuleMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *TrustRuleMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown TrustRule unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *TrustRuleMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown TrustRule edge %s", name)
 }
 
 // UpstreamMutation represents an operation that mutates the Upstream nodes in the graph.

@@ -45,6 +45,20 @@ func (_c *PackageNameCreate) SetName(v string) *PackageNameCreate {
 	return _c
 }
 
+// SetAbout sets the "about" field.
+func (_c *PackageNameCreate) SetAbout(v string) *PackageNameCreate {
+	_c.mutation.SetAbout(v)
+	return _c
+}
+
+// SetNillableAbout sets the "about" field if the given value is not nil.
+func (_c *PackageNameCreate) SetNillableAbout(v *string) *PackageNameCreate {
+	if v != nil {
+		_c.SetAbout(*v)
+	}
+	return _c
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (_c *PackageNameCreate) SetCreatedAt(v time.Time) *PackageNameCreate {
 	_c.mutation.SetCreatedAt(v)
@@ -132,6 +146,10 @@ func (_c *PackageNameCreate) ExecX(ctx context.Context) {
 
 // defaults sets the default values of the builder before save.
 func (_c *PackageNameCreate) defaults() error {
+	if _, ok := _c.mutation.About(); !ok {
+		v := packagename.DefaultAbout
+		_c.mutation.SetAbout(v)
+	}
 	if _, ok := _c.mutation.ID(); !ok {
 		if packagename.DefaultID == nil {
 			return fmt.Errorf("ent: uninitialized packagename.DefaultID (forgotten import ent/runtime?)")
@@ -152,6 +170,9 @@ func (_c *PackageNameCreate) check() error {
 	}
 	if _, ok := _c.mutation.Name(); !ok {
 		return &ValidationError{Name: "name", err: errors.New(`ent: missing required field "PackageName.name"`)}
+	}
+	if _, ok := _c.mutation.About(); !ok {
+		return &ValidationError{Name: "about", err: errors.New(`ent: missing required field "PackageName.about"`)}
 	}
 	if _, ok := _c.mutation.CreatedAt(); !ok {
 		return &ValidationError{Name: "created_at", err: errors.New(`ent: missing required field "PackageName.created_at"`)}
@@ -203,6 +224,10 @@ func (_c *PackageNameCreate) createSpec() (*PackageName, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Name(); ok {
 		_spec.SetField(packagename.FieldName, field.TypeString, value)
 		_node.Name = value
+	}
+	if value, ok := _c.mutation.About(); ok {
+		_spec.SetField(packagename.FieldAbout, field.TypeString, value)
+		_node.About = value
 	}
 	if value, ok := _c.mutation.CreatedAt(); ok {
 		_spec.SetField(packagename.FieldCreatedAt, field.TypeTime, value)
@@ -292,6 +317,18 @@ type (
 	}
 )
 
+// SetAbout sets the "about" field.
+func (u *PackageNameUpsert) SetAbout(v string) *PackageNameUpsert {
+	u.Set(packagename.FieldAbout, v)
+	return u
+}
+
+// UpdateAbout sets the "about" field to the value that was provided on create.
+func (u *PackageNameUpsert) UpdateAbout() *PackageNameUpsert {
+	u.SetExcluded(packagename.FieldAbout)
+	return u
+}
+
 // UpdateNewValues updates the mutable fields using the new values that were set on create except the ID field.
 // Using this option is equivalent to using:
 //
@@ -350,6 +387,20 @@ func (u *PackageNameUpsertOne) Update(set func(*PackageNameUpsert)) *PackageName
 		set(&PackageNameUpsert{UpdateSet: update})
 	}))
 	return u
+}
+
+// SetAbout sets the "about" field.
+func (u *PackageNameUpsertOne) SetAbout(v string) *PackageNameUpsertOne {
+	return u.Update(func(s *PackageNameUpsert) {
+		s.SetAbout(v)
+	})
+}
+
+// UpdateAbout sets the "about" field to the value that was provided on create.
+func (u *PackageNameUpsertOne) UpdateAbout() *PackageNameUpsertOne {
+	return u.Update(func(s *PackageNameUpsert) {
+		s.UpdateAbout()
+	})
 }
 
 // Exec executes the query.
@@ -577,6 +628,20 @@ func (u *PackageNameUpsertBulk) Update(set func(*PackageNameUpsert)) *PackageNam
 		set(&PackageNameUpsert{UpdateSet: update})
 	}))
 	return u
+}
+
+// SetAbout sets the "about" field.
+func (u *PackageNameUpsertBulk) SetAbout(v string) *PackageNameUpsertBulk {
+	return u.Update(func(s *PackageNameUpsert) {
+		s.SetAbout(v)
+	})
+}
+
+// UpdateAbout sets the "about" field to the value that was provided on create.
+func (u *PackageNameUpsertBulk) UpdateAbout() *PackageNameUpsertBulk {
+	return u.Update(func(s *PackageNameUpsert) {
+		s.UpdateAbout()
+	})
 }
 
 // Exec executes the query.

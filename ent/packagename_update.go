@@ -31,6 +31,20 @@ func (_u *PackageNameUpdate) Where(ps ...predicate.PackageName) *PackageNameUpda
 	return _u
 }
 
+// SetAbout sets the "about" field.
+func (_u *PackageNameUpdate) SetAbout(v string) *PackageNameUpdate {
+	_u.mutation.SetAbout(v)
+	return _u
+}
+
+// SetNillableAbout sets the "about" field if the given value is not nil.
+func (_u *PackageNameUpdate) SetNillableAbout(v *string) *PackageNameUpdate {
+	if v != nil {
+		_u.SetAbout(*v)
+	}
+	return _u
+}
+
 // AddVersionIDs adds the "versions" edge to the PackageVersion entity by IDs.
 func (_u *PackageNameUpdate) AddVersionIDs(ids ...uuid.UUID) *PackageNameUpdate {
 	_u.mutation.AddVersionIDs(ids...)
@@ -150,6 +164,9 @@ func (_u *PackageNameUpdate) sqlSave(ctx context.Context) (_node int, err error)
 			}
 		}
 	}
+	if value, ok := _u.mutation.About(); ok {
+		_spec.SetField(packagename.FieldAbout, field.TypeString, value)
+	}
 	if _u.mutation.VersionsCleared() {
 		edge := &sqlgraph.EdgeSpec{
 			Rel:     sqlgraph.O2M,
@@ -260,6 +277,20 @@ type PackageNameUpdateOne struct {
 	hooks     []Hook
 	mutation  *PackageNameMutation
 	modifiers []func(*sql.UpdateBuilder)
+}
+
+// SetAbout sets the "about" field.
+func (_u *PackageNameUpdateOne) SetAbout(v string) *PackageNameUpdateOne {
+	_u.mutation.SetAbout(v)
+	return _u
+}
+
+// SetNillableAbout sets the "about" field if the given value is not nil.
+func (_u *PackageNameUpdateOne) SetNillableAbout(v *string) *PackageNameUpdateOne {
+	if v != nil {
+		_u.SetAbout(*v)
+	}
+	return _u
 }
 
 // AddVersionIDs adds the "versions" edge to the PackageVersion entity by IDs.
@@ -410,6 +441,9 @@ func (_u *PackageNameUpdateOne) sqlSave(ctx context.Context) (_node *PackageName
 				ps[i](selector)
 			}
 		}
+	}
+	if value, ok := _u.mutation.About(); ok {
+		_spec.SetField(packagename.FieldAbout, field.TypeString, value)
 	}
 	if _u.mutation.VersionsCleared() {
 		edge := &sqlgraph.EdgeSpec{

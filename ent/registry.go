@@ -33,6 +33,10 @@ type Registry struct {
 	Internal bool `json:"internal,omitempty"`
 	// AnonymousRead holds the value of the "anonymous_read" field.
 	AnonymousRead bool `json:"anonymous_read,omitempty"`
+	// ForwardTo holds the value of the "forward_to" field.
+	ForwardTo *uuid.UUID `json:"forward_to,omitempty"`
+	// ForwardReleasesOnly holds the value of the "forward_releases_only" field.
+	ForwardReleasesOnly bool `json:"forward_releases_only,omitempty"`
 	// CreatedAt holds the value of the "created_at" field.
 	CreatedAt time.Time `json:"created_at,omitempty"`
 	// ArchivedAt holds the value of the "archived_at" field.
@@ -101,7 +105,9 @@ func (*Registry) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case registry.FieldInternal, registry.FieldAnonymousRead:
+		case registry.FieldForwardTo:
+			values[i] = &sql.NullScanner{S: new(uuid.UUID)}
+		case registry.FieldInternal, registry.FieldAnonymousRead, registry.FieldForwardReleasesOnly:
 			values[i] = new(sql.NullBool)
 		case registry.FieldEcosystem, registry.FieldKind, registry.FieldName, registry.FieldDescription:
 			values[i] = new(sql.NullString)
@@ -171,6 +177,19 @@ func (_m *Registry) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field anonymous_read", values[i])
 			} else if value.Valid {
 				_m.AnonymousRead = value.Bool
+			}
+		case registry.FieldForwardTo:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field forward_to", values[i])
+			} else if value.Valid {
+				_m.ForwardTo = new(uuid.UUID)
+				*_m.ForwardTo = *value.S.(*uuid.UUID)
+			}
+		case registry.FieldForwardReleasesOnly:
+			if value, ok := values[i].(*sql.NullBool); !ok {
+				return fmt.Errorf("unexpected type %T for field forward_releases_only", values[i])
+			} else if value.Valid {
+				_m.ForwardReleasesOnly = value.Bool
 			}
 		case registry.FieldCreatedAt:
 			if value, ok := values[i].(*sql.NullTime); !ok {
@@ -268,6 +287,14 @@ func (_m *Registry) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("anonymous_read=")
 	builder.WriteString(fmt.Sprintf("%v", _m.AnonymousRead))
+	builder.WriteString(", ")
+	if v := _m.ForwardTo; v != nil {
+		builder.WriteString("forward_to=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	builder.WriteString("forward_releases_only=")
+	builder.WriteString(fmt.Sprintf("%v", _m.ForwardReleasesOnly))
 	builder.WriteString(", ")
 	builder.WriteString("created_at=")
 	builder.WriteString(_m.CreatedAt.Format(time.ANSIC))

@@ -94,6 +94,34 @@ func (_c *RegistryCreate) SetNillableAnonymousRead(v *bool) *RegistryCreate {
 	return _c
 }
 
+// SetForwardTo sets the "forward_to" field.
+func (_c *RegistryCreate) SetForwardTo(v uuid.UUID) *RegistryCreate {
+	_c.mutation.SetForwardTo(v)
+	return _c
+}
+
+// SetNillableForwardTo sets the "forward_to" field if the given value is not nil.
+func (_c *RegistryCreate) SetNillableForwardTo(v *uuid.UUID) *RegistryCreate {
+	if v != nil {
+		_c.SetForwardTo(*v)
+	}
+	return _c
+}
+
+// SetForwardReleasesOnly sets the "forward_releases_only" field.
+func (_c *RegistryCreate) SetForwardReleasesOnly(v bool) *RegistryCreate {
+	_c.mutation.SetForwardReleasesOnly(v)
+	return _c
+}
+
+// SetNillableForwardReleasesOnly sets the "forward_releases_only" field if the given value is not nil.
+func (_c *RegistryCreate) SetNillableForwardReleasesOnly(v *bool) *RegistryCreate {
+	if v != nil {
+		_c.SetForwardReleasesOnly(*v)
+	}
+	return _c
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (_c *RegistryCreate) SetCreatedAt(v time.Time) *RegistryCreate {
 	_c.mutation.SetCreatedAt(v)
@@ -251,6 +279,10 @@ func (_c *RegistryCreate) defaults() error {
 		v := registry.DefaultAnonymousRead
 		_c.mutation.SetAnonymousRead(v)
 	}
+	if _, ok := _c.mutation.ForwardReleasesOnly(); !ok {
+		v := registry.DefaultForwardReleasesOnly
+		_c.mutation.SetForwardReleasesOnly(v)
+	}
 	if _, ok := _c.mutation.ID(); !ok {
 		if registry.DefaultID == nil {
 			return fmt.Errorf("ent: uninitialized registry.DefaultID (forgotten import ent/runtime?)")
@@ -288,6 +320,9 @@ func (_c *RegistryCreate) check() error {
 	}
 	if _, ok := _c.mutation.AnonymousRead(); !ok {
 		return &ValidationError{Name: "anonymous_read", err: errors.New(`ent: missing required field "Registry.anonymous_read"`)}
+	}
+	if _, ok := _c.mutation.ForwardReleasesOnly(); !ok {
+		return &ValidationError{Name: "forward_releases_only", err: errors.New(`ent: missing required field "Registry.forward_releases_only"`)}
 	}
 	if _, ok := _c.mutation.CreatedAt(); !ok {
 		return &ValidationError{Name: "created_at", err: errors.New(`ent: missing required field "Registry.created_at"`)}
@@ -355,6 +390,14 @@ func (_c *RegistryCreate) createSpec() (*Registry, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.AnonymousRead(); ok {
 		_spec.SetField(registry.FieldAnonymousRead, field.TypeBool, value)
 		_node.AnonymousRead = value
+	}
+	if value, ok := _c.mutation.ForwardTo(); ok {
+		_spec.SetField(registry.FieldForwardTo, field.TypeUUID, value)
+		_node.ForwardTo = &value
+	}
+	if value, ok := _c.mutation.ForwardReleasesOnly(); ok {
+		_spec.SetField(registry.FieldForwardReleasesOnly, field.TypeBool, value)
+		_node.ForwardReleasesOnly = value
 	}
 	if value, ok := _c.mutation.CreatedAt(); ok {
 		_spec.SetField(registry.FieldCreatedAt, field.TypeTime, value)
@@ -532,6 +575,36 @@ func (u *RegistryUpsert) UpdateAnonymousRead() *RegistryUpsert {
 	return u
 }
 
+// SetForwardTo sets the "forward_to" field.
+func (u *RegistryUpsert) SetForwardTo(v uuid.UUID) *RegistryUpsert {
+	u.Set(registry.FieldForwardTo, v)
+	return u
+}
+
+// UpdateForwardTo sets the "forward_to" field to the value that was provided on create.
+func (u *RegistryUpsert) UpdateForwardTo() *RegistryUpsert {
+	u.SetExcluded(registry.FieldForwardTo)
+	return u
+}
+
+// ClearForwardTo clears the value of the "forward_to" field.
+func (u *RegistryUpsert) ClearForwardTo() *RegistryUpsert {
+	u.SetNull(registry.FieldForwardTo)
+	return u
+}
+
+// SetForwardReleasesOnly sets the "forward_releases_only" field.
+func (u *RegistryUpsert) SetForwardReleasesOnly(v bool) *RegistryUpsert {
+	u.Set(registry.FieldForwardReleasesOnly, v)
+	return u
+}
+
+// UpdateForwardReleasesOnly sets the "forward_releases_only" field to the value that was provided on create.
+func (u *RegistryUpsert) UpdateForwardReleasesOnly() *RegistryUpsert {
+	u.SetExcluded(registry.FieldForwardReleasesOnly)
+	return u
+}
+
 // SetArchivedAt sets the "archived_at" field.
 func (u *RegistryUpsert) SetArchivedAt(v time.Time) *RegistryUpsert {
 	u.Set(registry.FieldArchivedAt, v)
@@ -681,6 +754,41 @@ func (u *RegistryUpsertOne) SetAnonymousRead(v bool) *RegistryUpsertOne {
 func (u *RegistryUpsertOne) UpdateAnonymousRead() *RegistryUpsertOne {
 	return u.Update(func(s *RegistryUpsert) {
 		s.UpdateAnonymousRead()
+	})
+}
+
+// SetForwardTo sets the "forward_to" field.
+func (u *RegistryUpsertOne) SetForwardTo(v uuid.UUID) *RegistryUpsertOne {
+	return u.Update(func(s *RegistryUpsert) {
+		s.SetForwardTo(v)
+	})
+}
+
+// UpdateForwardTo sets the "forward_to" field to the value that was provided on create.
+func (u *RegistryUpsertOne) UpdateForwardTo() *RegistryUpsertOne {
+	return u.Update(func(s *RegistryUpsert) {
+		s.UpdateForwardTo()
+	})
+}
+
+// ClearForwardTo clears the value of the "forward_to" field.
+func (u *RegistryUpsertOne) ClearForwardTo() *RegistryUpsertOne {
+	return u.Update(func(s *RegistryUpsert) {
+		s.ClearForwardTo()
+	})
+}
+
+// SetForwardReleasesOnly sets the "forward_releases_only" field.
+func (u *RegistryUpsertOne) SetForwardReleasesOnly(v bool) *RegistryUpsertOne {
+	return u.Update(func(s *RegistryUpsert) {
+		s.SetForwardReleasesOnly(v)
+	})
+}
+
+// UpdateForwardReleasesOnly sets the "forward_releases_only" field to the value that was provided on create.
+func (u *RegistryUpsertOne) UpdateForwardReleasesOnly() *RegistryUpsertOne {
+	return u.Update(func(s *RegistryUpsert) {
+		s.UpdateForwardReleasesOnly()
 	})
 }
 
@@ -1006,6 +1114,41 @@ func (u *RegistryUpsertBulk) SetAnonymousRead(v bool) *RegistryUpsertBulk {
 func (u *RegistryUpsertBulk) UpdateAnonymousRead() *RegistryUpsertBulk {
 	return u.Update(func(s *RegistryUpsert) {
 		s.UpdateAnonymousRead()
+	})
+}
+
+// SetForwardTo sets the "forward_to" field.
+func (u *RegistryUpsertBulk) SetForwardTo(v uuid.UUID) *RegistryUpsertBulk {
+	return u.Update(func(s *RegistryUpsert) {
+		s.SetForwardTo(v)
+	})
+}
+
+// UpdateForwardTo sets the "forward_to" field to the value that was provided on create.
+func (u *RegistryUpsertBulk) UpdateForwardTo() *RegistryUpsertBulk {
+	return u.Update(func(s *RegistryUpsert) {
+		s.UpdateForwardTo()
+	})
+}
+
+// ClearForwardTo clears the value of the "forward_to" field.
+func (u *RegistryUpsertBulk) ClearForwardTo() *RegistryUpsertBulk {
+	return u.Update(func(s *RegistryUpsert) {
+		s.ClearForwardTo()
+	})
+}
+
+// SetForwardReleasesOnly sets the "forward_releases_only" field.
+func (u *RegistryUpsertBulk) SetForwardReleasesOnly(v bool) *RegistryUpsertBulk {
+	return u.Update(func(s *RegistryUpsert) {
+		s.SetForwardReleasesOnly(v)
+	})
+}
+
+// UpdateForwardReleasesOnly sets the "forward_releases_only" field to the value that was provided on create.
+func (u *RegistryUpsertBulk) UpdateForwardReleasesOnly() *RegistryUpsertBulk {
+	return u.Update(func(s *RegistryUpsert) {
+		s.UpdateForwardReleasesOnly()
 	})
 }
 

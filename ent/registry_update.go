@@ -89,6 +89,40 @@ func (_u *RegistryUpdate) SetNillableAnonymousRead(v *bool) *RegistryUpdate {
 	return _u
 }
 
+// SetForwardTo sets the "forward_to" field.
+func (_u *RegistryUpdate) SetForwardTo(v uuid.UUID) *RegistryUpdate {
+	_u.mutation.SetForwardTo(v)
+	return _u
+}
+
+// SetNillableForwardTo sets the "forward_to" field if the given value is not nil.
+func (_u *RegistryUpdate) SetNillableForwardTo(v *uuid.UUID) *RegistryUpdate {
+	if v != nil {
+		_u.SetForwardTo(*v)
+	}
+	return _u
+}
+
+// ClearForwardTo clears the value of the "forward_to" field.
+func (_u *RegistryUpdate) ClearForwardTo() *RegistryUpdate {
+	_u.mutation.ClearForwardTo()
+	return _u
+}
+
+// SetForwardReleasesOnly sets the "forward_releases_only" field.
+func (_u *RegistryUpdate) SetForwardReleasesOnly(v bool) *RegistryUpdate {
+	_u.mutation.SetForwardReleasesOnly(v)
+	return _u
+}
+
+// SetNillableForwardReleasesOnly sets the "forward_releases_only" field if the given value is not nil.
+func (_u *RegistryUpdate) SetNillableForwardReleasesOnly(v *bool) *RegistryUpdate {
+	if v != nil {
+		_u.SetForwardReleasesOnly(*v)
+	}
+	return _u
+}
+
 // SetArchivedAt sets the "archived_at" field.
 func (_u *RegistryUpdate) SetArchivedAt(v time.Time) *RegistryUpdate {
 	_u.mutation.SetArchivedAt(v)
@@ -331,6 +365,15 @@ func (_u *RegistryUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if value, ok := _u.mutation.AnonymousRead(); ok {
 		_spec.SetField(registry.FieldAnonymousRead, field.TypeBool, value)
+	}
+	if value, ok := _u.mutation.ForwardTo(); ok {
+		_spec.SetField(registry.FieldForwardTo, field.TypeUUID, value)
+	}
+	if _u.mutation.ForwardToCleared() {
+		_spec.ClearField(registry.FieldForwardTo, field.TypeUUID)
+	}
+	if value, ok := _u.mutation.ForwardReleasesOnly(); ok {
+		_spec.SetField(registry.FieldForwardReleasesOnly, field.TypeBool, value)
 	}
 	if value, ok := _u.mutation.ArchivedAt(); ok {
 		_spec.SetField(registry.FieldArchivedAt, field.TypeTime, value)
@@ -598,6 +641,40 @@ func (_u *RegistryUpdateOne) SetAnonymousRead(v bool) *RegistryUpdateOne {
 func (_u *RegistryUpdateOne) SetNillableAnonymousRead(v *bool) *RegistryUpdateOne {
 	if v != nil {
 		_u.SetAnonymousRead(*v)
+	}
+	return _u
+}
+
+// SetForwardTo sets the "forward_to" field.
+func (_u *RegistryUpdateOne) SetForwardTo(v uuid.UUID) *RegistryUpdateOne {
+	_u.mutation.SetForwardTo(v)
+	return _u
+}
+
+// SetNillableForwardTo sets the "forward_to" field if the given value is not nil.
+func (_u *RegistryUpdateOne) SetNillableForwardTo(v *uuid.UUID) *RegistryUpdateOne {
+	if v != nil {
+		_u.SetForwardTo(*v)
+	}
+	return _u
+}
+
+// ClearForwardTo clears the value of the "forward_to" field.
+func (_u *RegistryUpdateOne) ClearForwardTo() *RegistryUpdateOne {
+	_u.mutation.ClearForwardTo()
+	return _u
+}
+
+// SetForwardReleasesOnly sets the "forward_releases_only" field.
+func (_u *RegistryUpdateOne) SetForwardReleasesOnly(v bool) *RegistryUpdateOne {
+	_u.mutation.SetForwardReleasesOnly(v)
+	return _u
+}
+
+// SetNillableForwardReleasesOnly sets the "forward_releases_only" field if the given value is not nil.
+func (_u *RegistryUpdateOne) SetNillableForwardReleasesOnly(v *bool) *RegistryUpdateOne {
+	if v != nil {
+		_u.SetForwardReleasesOnly(*v)
 	}
 	return _u
 }
@@ -874,6 +951,15 @@ func (_u *RegistryUpdateOne) sqlSave(ctx context.Context) (_node *Registry, err 
 	}
 	if value, ok := _u.mutation.AnonymousRead(); ok {
 		_spec.SetField(registry.FieldAnonymousRead, field.TypeBool, value)
+	}
+	if value, ok := _u.mutation.ForwardTo(); ok {
+		_spec.SetField(registry.FieldForwardTo, field.TypeUUID, value)
+	}
+	if _u.mutation.ForwardToCleared() {
+		_spec.ClearField(registry.FieldForwardTo, field.TypeUUID)
+	}
+	if value, ok := _u.mutation.ForwardReleasesOnly(); ok {
+		_spec.SetField(registry.FieldForwardReleasesOnly, field.TypeBool, value)
 	}
 	if value, ok := _u.mutation.ArchivedAt(); ok {
 		_spec.SetField(registry.FieldArchivedAt, field.TypeTime, value)

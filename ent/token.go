@@ -34,6 +34,12 @@ type Token struct {
 	Write bool `json:"write,omitempty"`
 	// Registries holds the value of the "registries" field.
 	Registries []uuid.UUID `json:"registries,omitempty"`
+	// Cidrs holds the value of the "cidrs" field.
+	Cidrs []string `json:"cidrs,omitempty"`
+	// Packages holds the value of the "packages" field.
+	Packages []string `json:"packages,omitempty"`
+	// TrustRuleID holds the value of the "trust_rule_id" field.
+	TrustRuleID *uuid.UUID `json:"trust_rule_id,omitempty"`
 	// CreatedAt holds the value of the "created_at" field.
 	CreatedAt time.Time `json:"created_at,omitempty"`
 	// ExpiresAt holds the value of the "expires_at" field.
@@ -73,9 +79,9 @@ func (*Token) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case token.FieldMemberID:
+		case token.FieldMemberID, token.FieldTrustRuleID:
 			values[i] = &sql.NullScanner{S: new(uuid.UUID)}
-		case token.FieldHash, token.FieldRegistries:
+		case token.FieldHash, token.FieldRegistries, token.FieldCidrs, token.FieldPackages:
 			values[i] = new([]byte)
 		case token.FieldWrite:
 			values[i] = new(sql.NullBool)
@@ -150,6 +156,29 @@ func (_m *Token) assignValues(columns []string, values []any) error {
 				if err := json.Unmarshal(*value, &_m.Registries); err != nil {
 					return fmt.Errorf("unmarshal field registries: %w", err)
 				}
+			}
+		case token.FieldCidrs:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field cidrs", values[i])
+			} else if value != nil && len(*value) > 0 {
+				if err := json.Unmarshal(*value, &_m.Cidrs); err != nil {
+					return fmt.Errorf("unmarshal field cidrs: %w", err)
+				}
+			}
+		case token.FieldPackages:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field packages", values[i])
+			} else if value != nil && len(*value) > 0 {
+				if err := json.Unmarshal(*value, &_m.Packages); err != nil {
+					return fmt.Errorf("unmarshal field packages: %w", err)
+				}
+			}
+		case token.FieldTrustRuleID:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field trust_rule_id", values[i])
+			} else if value.Valid {
+				_m.TrustRuleID = new(uuid.UUID)
+				*_m.TrustRuleID = *value.S.(*uuid.UUID)
 			}
 		case token.FieldCreatedAt:
 			if value, ok := values[i].(*sql.NullTime); !ok {
@@ -240,6 +269,17 @@ func (_m *Token) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("registries=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Registries))
+	builder.WriteString(", ")
+	builder.WriteString("cidrs=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Cidrs))
+	builder.WriteString(", ")
+	builder.WriteString("packages=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Packages))
+	builder.WriteString(", ")
+	if v := _m.TrustRuleID; v != nil {
+		builder.WriteString("trust_rule_id=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
 	builder.WriteString(", ")
 	builder.WriteString("created_at=")
 	builder.WriteString(_m.CreatedAt.Format(time.ANSIC))

@@ -83,6 +83,32 @@ func (_c *TokenCreate) SetRegistries(v []uuid.UUID) *TokenCreate {
 	return _c
 }
 
+// SetCidrs sets the "cidrs" field.
+func (_c *TokenCreate) SetCidrs(v []string) *TokenCreate {
+	_c.mutation.SetCidrs(v)
+	return _c
+}
+
+// SetPackages sets the "packages" field.
+func (_c *TokenCreate) SetPackages(v []string) *TokenCreate {
+	_c.mutation.SetPackages(v)
+	return _c
+}
+
+// SetTrustRuleID sets the "trust_rule_id" field.
+func (_c *TokenCreate) SetTrustRuleID(v uuid.UUID) *TokenCreate {
+	_c.mutation.SetTrustRuleID(v)
+	return _c
+}
+
+// SetNillableTrustRuleID sets the "trust_rule_id" field if the given value is not nil.
+func (_c *TokenCreate) SetNillableTrustRuleID(v *uuid.UUID) *TokenCreate {
+	if v != nil {
+		_c.SetTrustRuleID(*v)
+	}
+	return _c
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (_c *TokenCreate) SetCreatedAt(v time.Time) *TokenCreate {
 	_c.mutation.SetCreatedAt(v)
@@ -195,6 +221,14 @@ func (_c *TokenCreate) defaults() error {
 		v := token.DefaultRegistries
 		_c.mutation.SetRegistries(v)
 	}
+	if _, ok := _c.mutation.Cidrs(); !ok {
+		v := token.DefaultCidrs
+		_c.mutation.SetCidrs(v)
+	}
+	if _, ok := _c.mutation.Packages(); !ok {
+		v := token.DefaultPackages
+		_c.mutation.SetPackages(v)
+	}
 	if _, ok := _c.mutation.ID(); !ok {
 		if token.DefaultID == nil {
 			return fmt.Errorf("ent: uninitialized token.DefaultID (forgotten import ent/runtime?)")
@@ -224,6 +258,12 @@ func (_c *TokenCreate) check() error {
 	}
 	if _, ok := _c.mutation.Registries(); !ok {
 		return &ValidationError{Name: "registries", err: errors.New(`ent: missing required field "Token.registries"`)}
+	}
+	if _, ok := _c.mutation.Cidrs(); !ok {
+		return &ValidationError{Name: "cidrs", err: errors.New(`ent: missing required field "Token.cidrs"`)}
+	}
+	if _, ok := _c.mutation.Packages(); !ok {
+		return &ValidationError{Name: "packages", err: errors.New(`ent: missing required field "Token.packages"`)}
 	}
 	if _, ok := _c.mutation.CreatedAt(); !ok {
 		return &ValidationError{Name: "created_at", err: errors.New(`ent: missing required field "Token.created_at"`)}
@@ -287,6 +327,18 @@ func (_c *TokenCreate) createSpec() (*Token, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Registries(); ok {
 		_spec.SetField(token.FieldRegistries, field.TypeJSON, value)
 		_node.Registries = value
+	}
+	if value, ok := _c.mutation.Cidrs(); ok {
+		_spec.SetField(token.FieldCidrs, field.TypeJSON, value)
+		_node.Cidrs = value
+	}
+	if value, ok := _c.mutation.Packages(); ok {
+		_spec.SetField(token.FieldPackages, field.TypeJSON, value)
+		_node.Packages = value
+	}
+	if value, ok := _c.mutation.TrustRuleID(); ok {
+		_spec.SetField(token.FieldTrustRuleID, field.TypeUUID, value)
+		_node.TrustRuleID = &value
 	}
 	if value, ok := _c.mutation.CreatedAt(); ok {
 		_spec.SetField(token.FieldCreatedAt, field.TypeTime, value)
@@ -427,6 +479,30 @@ func (u *TokenUpsert) UpdateRegistries() *TokenUpsert {
 	return u
 }
 
+// SetCidrs sets the "cidrs" field.
+func (u *TokenUpsert) SetCidrs(v []string) *TokenUpsert {
+	u.Set(token.FieldCidrs, v)
+	return u
+}
+
+// UpdateCidrs sets the "cidrs" field to the value that was provided on create.
+func (u *TokenUpsert) UpdateCidrs() *TokenUpsert {
+	u.SetExcluded(token.FieldCidrs)
+	return u
+}
+
+// SetPackages sets the "packages" field.
+func (u *TokenUpsert) SetPackages(v []string) *TokenUpsert {
+	u.Set(token.FieldPackages, v)
+	return u
+}
+
+// UpdatePackages sets the "packages" field to the value that was provided on create.
+func (u *TokenUpsert) UpdatePackages() *TokenUpsert {
+	u.SetExcluded(token.FieldPackages)
+	return u
+}
+
 // SetExpiresAt sets the "expires_at" field.
 func (u *TokenUpsert) SetExpiresAt(v time.Time) *TokenUpsert {
 	u.Set(token.FieldExpiresAt, v)
@@ -506,6 +582,9 @@ func (u *TokenUpsertOne) UpdateNewValues() *TokenUpsertOne {
 		}
 		if _, exists := u.create.mutation.Hint(); exists {
 			s.SetIgnore(token.FieldHint)
+		}
+		if _, exists := u.create.mutation.TrustRuleID(); exists {
+			s.SetIgnore(token.FieldTrustRuleID)
 		}
 		if _, exists := u.create.mutation.CreatedAt(); exists {
 			s.SetIgnore(token.FieldCreatedAt)
@@ -601,6 +680,34 @@ func (u *TokenUpsertOne) SetRegistries(v []uuid.UUID) *TokenUpsertOne {
 func (u *TokenUpsertOne) UpdateRegistries() *TokenUpsertOne {
 	return u.Update(func(s *TokenUpsert) {
 		s.UpdateRegistries()
+	})
+}
+
+// SetCidrs sets the "cidrs" field.
+func (u *TokenUpsertOne) SetCidrs(v []string) *TokenUpsertOne {
+	return u.Update(func(s *TokenUpsert) {
+		s.SetCidrs(v)
+	})
+}
+
+// UpdateCidrs sets the "cidrs" field to the value that was provided on create.
+func (u *TokenUpsertOne) UpdateCidrs() *TokenUpsertOne {
+	return u.Update(func(s *TokenUpsert) {
+		s.UpdateCidrs()
+	})
+}
+
+// SetPackages sets the "packages" field.
+func (u *TokenUpsertOne) SetPackages(v []string) *TokenUpsertOne {
+	return u.Update(func(s *TokenUpsert) {
+		s.SetPackages(v)
+	})
+}
+
+// UpdatePackages sets the "packages" field to the value that was provided on create.
+func (u *TokenUpsertOne) UpdatePackages() *TokenUpsertOne {
+	return u.Update(func(s *TokenUpsert) {
+		s.UpdatePackages()
 	})
 }
 
@@ -859,6 +966,9 @@ func (u *TokenUpsertBulk) UpdateNewValues() *TokenUpsertBulk {
 			if _, exists := b.mutation.Hint(); exists {
 				s.SetIgnore(token.FieldHint)
 			}
+			if _, exists := b.mutation.TrustRuleID(); exists {
+				s.SetIgnore(token.FieldTrustRuleID)
+			}
 			if _, exists := b.mutation.CreatedAt(); exists {
 				s.SetIgnore(token.FieldCreatedAt)
 			}
@@ -954,6 +1064,34 @@ func (u *TokenUpsertBulk) SetRegistries(v []uuid.UUID) *TokenUpsertBulk {
 func (u *TokenUpsertBulk) UpdateRegistries() *TokenUpsertBulk {
 	return u.Update(func(s *TokenUpsert) {
 		s.UpdateRegistries()
+	})
+}
+
+// SetCidrs sets the "cidrs" field.
+func (u *TokenUpsertBulk) SetCidrs(v []string) *TokenUpsertBulk {
+	return u.Update(func(s *TokenUpsert) {
+		s.SetCidrs(v)
+	})
+}
+
+// UpdateCidrs sets the "cidrs" field to the value that was provided on create.
+func (u *TokenUpsertBulk) UpdateCidrs() *TokenUpsertBulk {
+	return u.Update(func(s *TokenUpsert) {
+		s.UpdateCidrs()
+	})
+}
+
+// SetPackages sets the "packages" field.
+func (u *TokenUpsertBulk) SetPackages(v []string) *TokenUpsertBulk {
+	return u.Update(func(s *TokenUpsert) {
+		s.SetPackages(v)
+	})
+}
+
+// UpdatePackages sets the "packages" field to the value that was provided on create.
+func (u *TokenUpsertBulk) UpdatePackages() *TokenUpsertBulk {
+	return u.Update(func(s *TokenUpsert) {
+		s.UpdatePackages()
 	})
 }
 

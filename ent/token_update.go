@@ -92,6 +92,30 @@ func (_u *TokenUpdate) AppendRegistries(v []uuid.UUID) *TokenUpdate {
 	return _u
 }
 
+// SetCidrs sets the "cidrs" field.
+func (_u *TokenUpdate) SetCidrs(v []string) *TokenUpdate {
+	_u.mutation.SetCidrs(v)
+	return _u
+}
+
+// AppendCidrs appends value to the "cidrs" field.
+func (_u *TokenUpdate) AppendCidrs(v []string) *TokenUpdate {
+	_u.mutation.AppendCidrs(v)
+	return _u
+}
+
+// SetPackages sets the "packages" field.
+func (_u *TokenUpdate) SetPackages(v []string) *TokenUpdate {
+	_u.mutation.SetPackages(v)
+	return _u
+}
+
+// AppendPackages appends value to the "packages" field.
+func (_u *TokenUpdate) AppendPackages(v []string) *TokenUpdate {
+	_u.mutation.AppendPackages(v)
+	return _u
+}
+
 // SetExpiresAt sets the "expires_at" field.
 func (_u *TokenUpdate) SetExpiresAt(v time.Time) *TokenUpdate {
 	_u.mutation.SetExpiresAt(v)
@@ -224,6 +248,25 @@ func (_u *TokenUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 			sqljson.Append(u, token.FieldRegistries, value)
 		})
 	}
+	if value, ok := _u.mutation.Cidrs(); ok {
+		_spec.SetField(token.FieldCidrs, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedCidrs(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, token.FieldCidrs, value)
+		})
+	}
+	if value, ok := _u.mutation.Packages(); ok {
+		_spec.SetField(token.FieldPackages, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedPackages(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, token.FieldPackages, value)
+		})
+	}
+	if _u.mutation.TrustRuleIDCleared() {
+		_spec.ClearField(token.FieldTrustRuleID, field.TypeUUID)
+	}
 	if value, ok := _u.mutation.ExpiresAt(); ok {
 		_spec.SetField(token.FieldExpiresAt, field.TypeTime, value)
 	}
@@ -350,6 +393,30 @@ func (_u *TokenUpdateOne) SetRegistries(v []uuid.UUID) *TokenUpdateOne {
 // AppendRegistries appends value to the "registries" field.
 func (_u *TokenUpdateOne) AppendRegistries(v []uuid.UUID) *TokenUpdateOne {
 	_u.mutation.AppendRegistries(v)
+	return _u
+}
+
+// SetCidrs sets the "cidrs" field.
+func (_u *TokenUpdateOne) SetCidrs(v []string) *TokenUpdateOne {
+	_u.mutation.SetCidrs(v)
+	return _u
+}
+
+// AppendCidrs appends value to the "cidrs" field.
+func (_u *TokenUpdateOne) AppendCidrs(v []string) *TokenUpdateOne {
+	_u.mutation.AppendCidrs(v)
+	return _u
+}
+
+// SetPackages sets the "packages" field.
+func (_u *TokenUpdateOne) SetPackages(v []string) *TokenUpdateOne {
+	_u.mutation.SetPackages(v)
+	return _u
+}
+
+// AppendPackages appends value to the "packages" field.
+func (_u *TokenUpdateOne) AppendPackages(v []string) *TokenUpdateOne {
+	_u.mutation.AppendPackages(v)
 	return _u
 }
 
@@ -514,6 +581,25 @@ func (_u *TokenUpdateOne) sqlSave(ctx context.Context) (_node *Token, err error)
 		_spec.AddModifier(func(u *sql.UpdateBuilder) {
 			sqljson.Append(u, token.FieldRegistries, value)
 		})
+	}
+	if value, ok := _u.mutation.Cidrs(); ok {
+		_spec.SetField(token.FieldCidrs, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedCidrs(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, token.FieldCidrs, value)
+		})
+	}
+	if value, ok := _u.mutation.Packages(); ok {
+		_spec.SetField(token.FieldPackages, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedPackages(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, token.FieldPackages, value)
+		})
+	}
+	if _u.mutation.TrustRuleIDCleared() {
+		_spec.ClearField(token.FieldTrustRuleID, field.TypeUUID)
 	}
 	if value, ok := _u.mutation.ExpiresAt(); ok {
 		_spec.SetField(token.FieldExpiresAt, field.TypeTime, value)

@@ -22,6 +22,8 @@ type Tx struct {
 	Cascade *CascadeClient
 	// Decision is the client for interacting with the Decision builders.
 	Decision *DecisionClient
+	// Deprecation is the client for interacting with the Deprecation builders.
+	Deprecation *DeprecationClient
 	// DistTag is the client for interacting with the DistTag builders.
 	DistTag *DistTagClient
 	// Finding is the client for interacting with the Finding builders.
@@ -32,16 +34,28 @@ type Tx struct {
 	Holding *HoldingClient
 	// HostName is the client for interacting with the HostName builders.
 	HostName *HostNameClient
+	// LoginRequest is the client for interacting with the LoginRequest builders.
+	LoginRequest *LoginRequestClient
 	// Member is the client for interacting with the Member builders.
 	Member *MemberClient
+	// NameSwitch is the client for interacting with the NameSwitch builders.
+	NameSwitch *NameSwitchClient
 	// Organization is the client for interacting with the Organization builders.
 	Organization *OrganizationClient
+	// OwnPackage is the client for interacting with the OwnPackage builders.
+	OwnPackage *OwnPackageClient
+	// OwnedName is the client for interacting with the OwnedName builders.
+	OwnedName *OwnedNameClient
 	// PackageName is the client for interacting with the PackageName builders.
 	PackageName *PackageNameClient
 	// PackageVersion is the client for interacting with the PackageVersion builders.
 	PackageVersion *PackageVersionClient
 	// PolicyRule is the client for interacting with the PolicyRule builders.
 	PolicyRule *PolicyRuleClient
+	// Pull is the client for interacting with the Pull builders.
+	Pull *PullClient
+	// PullItem is the client for interacting with the PullItem builders.
+	PullItem *PullItemClient
 	// Registry is the client for interacting with the Registry builders.
 	Registry *RegistryClient
 	// Remote is the client for interacting with the Remote builders.
@@ -52,10 +66,16 @@ type Tx struct {
 	Role *RoleClient
 	// RoleGrant is the client for interacting with the RoleGrant builders.
 	RoleGrant *RoleGrantClient
+	// SpentVersion is the client for interacting with the SpentVersion builders.
+	SpentVersion *SpentVersionClient
+	// StagedVersion is the client for interacting with the StagedVersion builders.
+	StagedVersion *StagedVersionClient
 	// Token is the client for interacting with the Token builders.
 	Token *TokenClient
 	// Tombstone is the client for interacting with the Tombstone builders.
 	Tombstone *TombstoneClient
+	// TrustRule is the client for interacting with the TrustRule builders.
+	TrustRule *TrustRuleClient
 	// Upstream is the client for interacting with the Upstream builders.
 	Upstream *UpstreamClient
 	// VersionFile is the client for interacting with the VersionFile builders.
@@ -196,23 +216,33 @@ func (tx *Tx) init() {
 	tx.Blob = NewBlobClient(tx.config)
 	tx.Cascade = NewCascadeClient(tx.config)
 	tx.Decision = NewDecisionClient(tx.config)
+	tx.Deprecation = NewDeprecationClient(tx.config)
 	tx.DistTag = NewDistTagClient(tx.config)
 	tx.Finding = NewFindingClient(tx.config)
 	tx.Hold = NewHoldClient(tx.config)
 	tx.Holding = NewHoldingClient(tx.config)
 	tx.HostName = NewHostNameClient(tx.config)
+	tx.LoginRequest = NewLoginRequestClient(tx.config)
 	tx.Member = NewMemberClient(tx.config)
+	tx.NameSwitch = NewNameSwitchClient(tx.config)
 	tx.Organization = NewOrganizationClient(tx.config)
+	tx.OwnPackage = NewOwnPackageClient(tx.config)
+	tx.OwnedName = NewOwnedNameClient(tx.config)
 	tx.PackageName = NewPackageNameClient(tx.config)
 	tx.PackageVersion = NewPackageVersionClient(tx.config)
 	tx.PolicyRule = NewPolicyRuleClient(tx.config)
+	tx.Pull = NewPullClient(tx.config)
+	tx.PullItem = NewPullItemClient(tx.config)
 	tx.Registry = NewRegistryClient(tx.config)
 	tx.Remote = NewRemoteClient(tx.config)
 	tx.RemoteDocument = NewRemoteDocumentClient(tx.config)
 	tx.Role = NewRoleClient(tx.config)
 	tx.RoleGrant = NewRoleGrantClient(tx.config)
+	tx.SpentVersion = NewSpentVersionClient(tx.config)
+	tx.StagedVersion = NewStagedVersionClient(tx.config)
 	tx.Token = NewTokenClient(tx.config)
 	tx.Tombstone = NewTombstoneClient(tx.config)
+	tx.TrustRule = NewTrustRuleClient(tx.config)
 	tx.Upstream = NewUpstreamClient(tx.config)
 	tx.VersionFile = NewVersionFileClient(tx.config)
 }

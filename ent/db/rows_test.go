@@ -32,7 +32,7 @@ func fill(t testing.TB, d *db.DB, ctx context.Context, claim uuid.UUID, suffix s
 	r := &rows{org: orgOf(t, ctx), ids: map[string]any{"organizations": orgOf(t, ctx)}}
 	in(t, d, ctx, func(ctx context.Context, tx *db.Tx) error {
 		f := &filler{r: r, ctx: ctx, tx: tx, claim: claim, suffix: suffix}
-		for _, step := range []func() error{f.people, f.shape, f.catalog, f.security, f.log} {
+		for _, step := range []func() error{f.people, f.shape, f.catalog, f.own, f.security, f.log} {
 			if err := step(); err != nil {
 				return err
 			}
@@ -86,7 +86,7 @@ func (f *filler) shape() error {
 	if err != nil {
 		return err
 	}
-	team, err := registry("team").SetKind("PACKAGE").Save(f.ctx)
+	team, err := registry("team").SetKind("PACKAGE").SetForwardTo(firewall.ID).Save(f.ctx)
 	if err != nil {
 		return err
 	}
@@ -121,6 +121,30 @@ func (f *filler) catalog() error {
 			SetVersion("1.3.0").SetUpdatedAt(noon),
 		c.RemoteDocument.Create().SetOrgID(f.claim).SetID(f.note("remote_documents")).SetRemoteID(f.id("remotes")).SetName("left-pad").SetSha256(digest).
 			SetFetchedAt(noon).SetCheckedAt(noon),
+	})
+}
+
+func (f *filler) own() error {
+	c, reg, pkg := f.tx.Ent, f.id("registries"), f.id("package_names")
+	digest := keepBlob(f.ctx, f.tx, "staged tarball of "+f.suffix, noon)
+	return each(f.ctx, []interface{ Exec(context.Context) error }{
+		c.OwnedName.Create().SetOrgID(f.claim).SetID(f.note("owned_names")).SetRegistryID(reg).SetEcosystem(coord.NPM).SetName("mine").SetOwnedSince(noon),
+		c.NameSwitch.Create().SetOrgID(f.claim).SetID(f.note("name_switches")).SetRegistryID(reg).SetEcosystem(coord.NPM).SetName("mine").
+			SetPublish("ALLOW").SetReason("a fork").SetUpdatedAt(noon),
+		c.OwnPackage.Create().SetOrgID(f.claim).SetID(f.note("own_packages")).SetRegistryID(reg).SetPackageID(pkg).SetCreatedAt(noon).SetUpdatedAt(noon),
+		c.SpentVersion.Create().SetOrgID(f.claim).SetID(f.note("spent_versions")).SetRegistryID(reg).SetPackageID(pkg).SetVersion("1.0.0").SetDeletedAt(noon),
+		c.Deprecation.Create().SetOrgID(f.claim).SetID(f.note("deprecations")).SetRegistryID(reg).SetPackageID(pkg).SetVersion("1.3.0").
+			SetMessage("use another").SetUpdatedAt(noon),
+		c.TrustRule.Create().SetOrgID(f.claim).SetID(f.note("trust_rules")).SetRegistryID(reg).SetName("ci").SetIssuer("https://ci.example").
+			SetClaims(map[string]string{"repository": "a/b"}).SetCreatedAt(noon),
+		c.Token.Create().SetOrgID(f.claim).SetID(f.note("tokens")).SetName("by trust").SetHash([]byte("trust "+f.suffix)).SetHint("abcd").
+			SetTrustRuleID(f.id("trust_rules")).SetCreatedAt(noon),
+		c.LoginRequest.Create().SetOrgID(f.claim).SetID(f.note("login_requests")).SetRegistryID(reg).SetSecretHash([]byte("s" + f.suffix)).
+			SetPageHash([]byte("p" + f.suffix)).SetCreatedAt(noon).SetExpiresAt(noon).SetTokenID(f.id("tokens")),
+		c.StagedVersion.Create().SetOrgID(f.claim).SetID(f.note("staged_versions")).SetRegistryID(reg).SetName("mine").SetVersion("2.0.0").SetSha256(digest).
+			SetMetadata([]byte("{}")).SetStagedBy("ann").SetStagedAt(noon),
+		c.Pull.Create().SetOrgID(f.claim).SetID(f.note("pulls")).SetRegistryID(reg).SetSource("package-lock.json").SetPulledBy("ann").SetStartedAt(noon),
+		c.PullItem.Create().SetOrgID(f.claim).SetID(f.note("pull_items")).SetPullID(f.id("pulls")).SetName("left-pad").SetVersion("1.3.0"),
 	})
 }
 

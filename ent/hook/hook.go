@@ -69,6 +69,18 @@ func (f DecisionFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, er
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.DecisionMutation", m)
 }
 
+// The DeprecationFunc type is an adapter to allow the use of ordinary
+// function as Deprecation mutator.
+type DeprecationFunc func(context.Context, *ent.DeprecationMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f DeprecationFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.DeprecationMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.DeprecationMutation", m)
+}
+
 // The DistTagFunc type is an adapter to allow the use of ordinary
 // function as DistTag mutator.
 type DistTagFunc func(context.Context, *ent.DistTagMutation) (ent.Value, error)
@@ -129,6 +141,18 @@ func (f HostNameFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, er
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.HostNameMutation", m)
 }
 
+// The LoginRequestFunc type is an adapter to allow the use of ordinary
+// function as LoginRequest mutator.
+type LoginRequestFunc func(context.Context, *ent.LoginRequestMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f LoginRequestFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.LoginRequestMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.LoginRequestMutation", m)
+}
+
 // The MemberFunc type is an adapter to allow the use of ordinary
 // function as Member mutator.
 type MemberFunc func(context.Context, *ent.MemberMutation) (ent.Value, error)
@@ -141,6 +165,18 @@ func (f MemberFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, erro
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.MemberMutation", m)
 }
 
+// The NameSwitchFunc type is an adapter to allow the use of ordinary
+// function as NameSwitch mutator.
+type NameSwitchFunc func(context.Context, *ent.NameSwitchMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f NameSwitchFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.NameSwitchMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.NameSwitchMutation", m)
+}
+
 // The OrganizationFunc type is an adapter to allow the use of ordinary
 // function as Organization mutator.
 type OrganizationFunc func(context.Context, *ent.OrganizationMutation) (ent.Value, error)
@@ -151,6 +187,30 @@ func (f OrganizationFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value
 		return f(ctx, mv)
 	}
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.OrganizationMutation", m)
+}
+
+// The OwnPackageFunc type is an adapter to allow the use of ordinary
+// function as OwnPackage mutator.
+type OwnPackageFunc func(context.Context, *ent.OwnPackageMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f OwnPackageFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.OwnPackageMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.OwnPackageMutation", m)
+}
+
+// The OwnedNameFunc type is an adapter to allow the use of ordinary
+// function as OwnedName mutator.
+type OwnedNameFunc func(context.Context, *ent.OwnedNameMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f OwnedNameFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.OwnedNameMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.OwnedNameMutation", m)
 }
 
 // The PackageNameFunc type is an adapter to allow the use of ordinary
@@ -187,6 +247,30 @@ func (f PolicyRuleFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, 
 		return f(ctx, mv)
 	}
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.PolicyRuleMutation", m)
+}
+
+// The PullFunc type is an adapter to allow the use of ordinary
+// function as Pull mutator.
+type PullFunc func(context.Context, *ent.PullMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f PullFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.PullMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.PullMutation", m)
+}
+
+// The PullItemFunc type is an adapter to allow the use of ordinary
+// function as PullItem mutator.
+type PullItemFunc func(context.Context, *ent.PullItemMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f PullItemFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.PullItemMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.PullItemMutation", m)
 }
 
 // The RegistryFunc type is an adapter to allow the use of ordinary
@@ -249,6 +333,30 @@ func (f RoleGrantFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, e
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.RoleGrantMutation", m)
 }
 
+// The SpentVersionFunc type is an adapter to allow the use of ordinary
+// function as SpentVersion mutator.
+type SpentVersionFunc func(context.Context, *ent.SpentVersionMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f SpentVersionFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.SpentVersionMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.SpentVersionMutation", m)
+}
+
+// The StagedVersionFunc type is an adapter to allow the use of ordinary
+// function as StagedVersion mutator.
+type StagedVersionFunc func(context.Context, *ent.StagedVersionMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f StagedVersionFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.StagedVersionMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.StagedVersionMutation", m)
+}
+
 // The TokenFunc type is an adapter to allow the use of ordinary
 // function as Token mutator.
 type TokenFunc func(context.Context, *ent.TokenMutation) (ent.Value, error)
@@ -271,6 +379,18 @@ func (f TombstoneFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, e
 		return f(ctx, mv)
 	}
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.TombstoneMutation", m)
+}
+
+// The TrustRuleFunc type is an adapter to allow the use of ordinary
+// function as TrustRule mutator.
+type TrustRuleFunc func(context.Context, *ent.TrustRuleMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f TrustRuleFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.TrustRuleMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.TrustRuleMutation", m)
 }
 
 // The UpstreamFunc type is an adapter to allow the use of ordinary

@@ -13,24 +13,34 @@ import (
 	"sluice.dev/sluice/ent/blob"
 	"sluice.dev/sluice/ent/cascade"
 	"sluice.dev/sluice/ent/decision"
+	"sluice.dev/sluice/ent/deprecation"
 	"sluice.dev/sluice/ent/disttag"
 	"sluice.dev/sluice/ent/finding"
 	"sluice.dev/sluice/ent/hold"
 	"sluice.dev/sluice/ent/holding"
 	"sluice.dev/sluice/ent/hostname"
+	"sluice.dev/sluice/ent/loginrequest"
 	"sluice.dev/sluice/ent/member"
+	"sluice.dev/sluice/ent/nameswitch"
 	"sluice.dev/sluice/ent/organization"
+	"sluice.dev/sluice/ent/ownedname"
+	"sluice.dev/sluice/ent/ownpackage"
 	"sluice.dev/sluice/ent/packagename"
 	"sluice.dev/sluice/ent/packageversion"
 	"sluice.dev/sluice/ent/policyrule"
 	"sluice.dev/sluice/ent/predicate"
+	"sluice.dev/sluice/ent/pull"
+	"sluice.dev/sluice/ent/pullitem"
 	"sluice.dev/sluice/ent/registry"
 	"sluice.dev/sluice/ent/remote"
 	"sluice.dev/sluice/ent/remotedocument"
 	"sluice.dev/sluice/ent/role"
 	"sluice.dev/sluice/ent/rolegrant"
+	"sluice.dev/sluice/ent/spentversion"
+	"sluice.dev/sluice/ent/stagedversion"
 	"sluice.dev/sluice/ent/token"
 	"sluice.dev/sluice/ent/tombstone"
+	"sluice.dev/sluice/ent/trustrule"
 	"sluice.dev/sluice/ent/upstream"
 	"sluice.dev/sluice/ent/versionfile"
 )
@@ -226,6 +236,33 @@ func (f TraverseDecision) Traverse(ctx context.Context, q ent.Query) error {
 	return fmt.Errorf("unexpected query type %T. expect *ent.DecisionQuery", q)
 }
 
+// The DeprecationFunc type is an adapter to allow the use of ordinary function as a Querier.
+type DeprecationFunc func(context.Context, *ent.DeprecationQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f DeprecationFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.DeprecationQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.DeprecationQuery", q)
+}
+
+// The TraverseDeprecation type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseDeprecation func(context.Context, *ent.DeprecationQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseDeprecation) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseDeprecation) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.DeprecationQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.DeprecationQuery", q)
+}
+
 // The DistTagFunc type is an adapter to allow the use of ordinary function as a Querier.
 type DistTagFunc func(context.Context, *ent.DistTagQuery) (ent.Value, error)
 
@@ -361,6 +398,33 @@ func (f TraverseHostName) Traverse(ctx context.Context, q ent.Query) error {
 	return fmt.Errorf("unexpected query type %T. expect *ent.HostNameQuery", q)
 }
 
+// The LoginRequestFunc type is an adapter to allow the use of ordinary function as a Querier.
+type LoginRequestFunc func(context.Context, *ent.LoginRequestQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f LoginRequestFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.LoginRequestQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.LoginRequestQuery", q)
+}
+
+// The TraverseLoginRequest type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseLoginRequest func(context.Context, *ent.LoginRequestQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseLoginRequest) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseLoginRequest) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.LoginRequestQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.LoginRequestQuery", q)
+}
+
 // The MemberFunc type is an adapter to allow the use of ordinary function as a Querier.
 type MemberFunc func(context.Context, *ent.MemberQuery) (ent.Value, error)
 
@@ -388,6 +452,33 @@ func (f TraverseMember) Traverse(ctx context.Context, q ent.Query) error {
 	return fmt.Errorf("unexpected query type %T. expect *ent.MemberQuery", q)
 }
 
+// The NameSwitchFunc type is an adapter to allow the use of ordinary function as a Querier.
+type NameSwitchFunc func(context.Context, *ent.NameSwitchQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f NameSwitchFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.NameSwitchQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.NameSwitchQuery", q)
+}
+
+// The TraverseNameSwitch type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseNameSwitch func(context.Context, *ent.NameSwitchQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseNameSwitch) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseNameSwitch) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.NameSwitchQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.NameSwitchQuery", q)
+}
+
 // The OrganizationFunc type is an adapter to allow the use of ordinary function as a Querier.
 type OrganizationFunc func(context.Context, *ent.OrganizationQuery) (ent.Value, error)
 
@@ -413,6 +504,60 @@ func (f TraverseOrganization) Traverse(ctx context.Context, q ent.Query) error {
 		return f(ctx, q)
 	}
 	return fmt.Errorf("unexpected query type %T. expect *ent.OrganizationQuery", q)
+}
+
+// The OwnPackageFunc type is an adapter to allow the use of ordinary function as a Querier.
+type OwnPackageFunc func(context.Context, *ent.OwnPackageQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f OwnPackageFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.OwnPackageQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.OwnPackageQuery", q)
+}
+
+// The TraverseOwnPackage type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseOwnPackage func(context.Context, *ent.OwnPackageQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseOwnPackage) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseOwnPackage) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.OwnPackageQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.OwnPackageQuery", q)
+}
+
+// The OwnedNameFunc type is an adapter to allow the use of ordinary function as a Querier.
+type OwnedNameFunc func(context.Context, *ent.OwnedNameQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f OwnedNameFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.OwnedNameQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.OwnedNameQuery", q)
+}
+
+// The TraverseOwnedName type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseOwnedName func(context.Context, *ent.OwnedNameQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseOwnedName) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseOwnedName) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.OwnedNameQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.OwnedNameQuery", q)
 }
 
 // The PackageNameFunc type is an adapter to allow the use of ordinary function as a Querier.
@@ -494,6 +639,60 @@ func (f TraversePolicyRule) Traverse(ctx context.Context, q ent.Query) error {
 		return f(ctx, q)
 	}
 	return fmt.Errorf("unexpected query type %T. expect *ent.PolicyRuleQuery", q)
+}
+
+// The PullFunc type is an adapter to allow the use of ordinary function as a Querier.
+type PullFunc func(context.Context, *ent.PullQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f PullFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.PullQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.PullQuery", q)
+}
+
+// The TraversePull type is an adapter to allow the use of ordinary function as Traverser.
+type TraversePull func(context.Context, *ent.PullQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraversePull) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraversePull) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.PullQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.PullQuery", q)
+}
+
+// The PullItemFunc type is an adapter to allow the use of ordinary function as a Querier.
+type PullItemFunc func(context.Context, *ent.PullItemQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f PullItemFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.PullItemQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.PullItemQuery", q)
+}
+
+// The TraversePullItem type is an adapter to allow the use of ordinary function as Traverser.
+type TraversePullItem func(context.Context, *ent.PullItemQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraversePullItem) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraversePullItem) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.PullItemQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.PullItemQuery", q)
 }
 
 // The RegistryFunc type is an adapter to allow the use of ordinary function as a Querier.
@@ -631,6 +830,60 @@ func (f TraverseRoleGrant) Traverse(ctx context.Context, q ent.Query) error {
 	return fmt.Errorf("unexpected query type %T. expect *ent.RoleGrantQuery", q)
 }
 
+// The SpentVersionFunc type is an adapter to allow the use of ordinary function as a Querier.
+type SpentVersionFunc func(context.Context, *ent.SpentVersionQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f SpentVersionFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.SpentVersionQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.SpentVersionQuery", q)
+}
+
+// The TraverseSpentVersion type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseSpentVersion func(context.Context, *ent.SpentVersionQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseSpentVersion) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseSpentVersion) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.SpentVersionQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.SpentVersionQuery", q)
+}
+
+// The StagedVersionFunc type is an adapter to allow the use of ordinary function as a Querier.
+type StagedVersionFunc func(context.Context, *ent.StagedVersionQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f StagedVersionFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.StagedVersionQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.StagedVersionQuery", q)
+}
+
+// The TraverseStagedVersion type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseStagedVersion func(context.Context, *ent.StagedVersionQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseStagedVersion) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseStagedVersion) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.StagedVersionQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.StagedVersionQuery", q)
+}
+
 // The TokenFunc type is an adapter to allow the use of ordinary function as a Querier.
 type TokenFunc func(context.Context, *ent.TokenQuery) (ent.Value, error)
 
@@ -683,6 +936,33 @@ func (f TraverseTombstone) Traverse(ctx context.Context, q ent.Query) error {
 		return f(ctx, q)
 	}
 	return fmt.Errorf("unexpected query type %T. expect *ent.TombstoneQuery", q)
+}
+
+// The TrustRuleFunc type is an adapter to allow the use of ordinary function as a Querier.
+type TrustRuleFunc func(context.Context, *ent.TrustRuleQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f TrustRuleFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.TrustRuleQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.TrustRuleQuery", q)
+}
+
+// The TraverseTrustRule type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseTrustRule func(context.Context, *ent.TrustRuleQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseTrustRule) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseTrustRule) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.TrustRuleQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.TrustRuleQuery", q)
 }
 
 // The UpstreamFunc type is an adapter to allow the use of ordinary function as a Querier.
@@ -752,6 +1032,8 @@ func NewQuery(q ent.Query) (Query, error) {
 		return &query[*ent.CascadeQuery, predicate.Cascade, cascade.OrderOption]{typ: ent.TypeCascade, tq: q}, nil
 	case *ent.DecisionQuery:
 		return &query[*ent.DecisionQuery, predicate.Decision, decision.OrderOption]{typ: ent.TypeDecision, tq: q}, nil
+	case *ent.DeprecationQuery:
+		return &query[*ent.DeprecationQuery, predicate.Deprecation, deprecation.OrderOption]{typ: ent.TypeDeprecation, tq: q}, nil
 	case *ent.DistTagQuery:
 		return &query[*ent.DistTagQuery, predicate.DistTag, disttag.OrderOption]{typ: ent.TypeDistTag, tq: q}, nil
 	case *ent.FindingQuery:
@@ -762,16 +1044,28 @@ func NewQuery(q ent.Query) (Query, error) {
 		return &query[*ent.HoldingQuery, predicate.Holding, holding.OrderOption]{typ: ent.TypeHolding, tq: q}, nil
 	case *ent.HostNameQuery:
 		return &query[*ent.HostNameQuery, predicate.HostName, hostname.OrderOption]{typ: ent.TypeHostName, tq: q}, nil
+	case *ent.LoginRequestQuery:
+		return &query[*ent.LoginRequestQuery, predicate.LoginRequest, loginrequest.OrderOption]{typ: ent.TypeLoginRequest, tq: q}, nil
 	case *ent.MemberQuery:
 		return &query[*ent.MemberQuery, predicate.Member, member.OrderOption]{typ: ent.TypeMember, tq: q}, nil
+	case *ent.NameSwitchQuery:
+		return &query[*ent.NameSwitchQuery, predicate.NameSwitch, nameswitch.OrderOption]{typ: ent.TypeNameSwitch, tq: q}, nil
 	case *ent.OrganizationQuery:
 		return &query[*ent.OrganizationQuery, predicate.Organization, organization.OrderOption]{typ: ent.TypeOrganization, tq: q}, nil
+	case *ent.OwnPackageQuery:
+		return &query[*ent.OwnPackageQuery, predicate.OwnPackage, ownpackage.OrderOption]{typ: ent.TypeOwnPackage, tq: q}, nil
+	case *ent.OwnedNameQuery:
+		return &query[*ent.OwnedNameQuery, predicate.OwnedName, ownedname.OrderOption]{typ: ent.TypeOwnedName, tq: q}, nil
 	case *ent.PackageNameQuery:
 		return &query[*ent.PackageNameQuery, predicate.PackageName, packagename.OrderOption]{typ: ent.TypePackageName, tq: q}, nil
 	case *ent.PackageVersionQuery:
 		return &query[*ent.PackageVersionQuery, predicate.PackageVersion, packageversion.OrderOption]{typ: ent.TypePackageVersion, tq: q}, nil
 	case *ent.PolicyRuleQuery:
 		return &query[*ent.PolicyRuleQuery, predicate.PolicyRule, policyrule.OrderOption]{typ: ent.TypePolicyRule, tq: q}, nil
+	case *ent.PullQuery:
+		return &query[*ent.PullQuery, predicate.Pull, pull.OrderOption]{typ: ent.TypePull, tq: q}, nil
+	case *ent.PullItemQuery:
+		return &query[*ent.PullItemQuery, predicate.PullItem, pullitem.OrderOption]{typ: ent.TypePullItem, tq: q}, nil
 	case *ent.RegistryQuery:
 		return &query[*ent.RegistryQuery, predicate.Registry, registry.OrderOption]{typ: ent.TypeRegistry, tq: q}, nil
 	case *ent.RemoteQuery:
@@ -782,10 +1076,16 @@ func NewQuery(q ent.Query) (Query, error) {
 		return &query[*ent.RoleQuery, predicate.Role, role.OrderOption]{typ: ent.TypeRole, tq: q}, nil
 	case *ent.RoleGrantQuery:
 		return &query[*ent.RoleGrantQuery, predicate.RoleGrant, rolegrant.OrderOption]{typ: ent.TypeRoleGrant, tq: q}, nil
+	case *ent.SpentVersionQuery:
+		return &query[*ent.SpentVersionQuery, predicate.SpentVersion, spentversion.OrderOption]{typ: ent.TypeSpentVersion, tq: q}, nil
+	case *ent.StagedVersionQuery:
+		return &query[*ent.StagedVersionQuery, predicate.StagedVersion, stagedversion.OrderOption]{typ: ent.TypeStagedVersion, tq: q}, nil
 	case *ent.TokenQuery:
 		return &query[*ent.TokenQuery, predicate.Token, token.OrderOption]{typ: ent.TypeToken, tq: q}, nil
 	case *ent.TombstoneQuery:
 		return &query[*ent.TombstoneQuery, predicate.Tombstone, tombstone.OrderOption]{typ: ent.TypeTombstone, tq: q}, nil
+	case *ent.TrustRuleQuery:
+		return &query[*ent.TrustRuleQuery, predicate.TrustRule, trustrule.OrderOption]{typ: ent.TypeTrustRule, tq: q}, nil
 	case *ent.UpstreamQuery:
 		return &query[*ent.UpstreamQuery, predicate.Upstream, upstream.OrderOption]{typ: ent.TypeUpstream, tq: q}, nil
 	case *ent.VersionFileQuery:

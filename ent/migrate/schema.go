@@ -115,6 +115,22 @@ var (
 		Columns:    DecisionsColumns,
 		PrimaryKey: []*schema.Column{DecisionsColumns[0]},
 	}
+	// DeprecationsColumns holds the columns for the "deprecations" table.
+	DeprecationsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "registry_id", Type: field.TypeUUID},
+		{Name: "package_id", Type: field.TypeUUID},
+		{Name: "version", Type: field.TypeString},
+		{Name: "message", Type: field.TypeString},
+		{Name: "updated_at", Type: field.TypeTime},
+	}
+	// DeprecationsTable holds the schema information for the "deprecations" table.
+	DeprecationsTable = &schema.Table{
+		Name:       "deprecations",
+		Columns:    DeprecationsColumns,
+		PrimaryKey: []*schema.Column{DeprecationsColumns[0]},
+	}
 	// DistTagsColumns holds the columns for the "dist_tags" table.
 	DistTagsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
@@ -246,6 +262,26 @@ var (
 		Columns:    HostNamesColumns,
 		PrimaryKey: []*schema.Column{HostNamesColumns[0]},
 	}
+	// LoginRequestsColumns holds the columns for the "login_requests" table.
+	LoginRequestsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "registry_id", Type: field.TypeUUID},
+		{Name: "secret_hash", Type: field.TypeBytes},
+		{Name: "page_hash", Type: field.TypeBytes},
+		{Name: "client", Type: field.TypeString, Default: ""},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "expires_at", Type: field.TypeTime},
+		{Name: "token_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "token_sealed", Type: field.TypeBytes, Nullable: true},
+		{Name: "ended_at", Type: field.TypeTime, Nullable: true},
+	}
+	// LoginRequestsTable holds the schema information for the "login_requests" table.
+	LoginRequestsTable = &schema.Table{
+		Name:       "login_requests",
+		Columns:    LoginRequestsColumns,
+		PrimaryKey: []*schema.Column{LoginRequestsColumns[0]},
+	}
 	// MembersColumns holds the columns for the "members" table.
 	MembersColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
@@ -260,6 +296,24 @@ var (
 		Name:       "members",
 		Columns:    MembersColumns,
 		PrimaryKey: []*schema.Column{MembersColumns[0]},
+	}
+	// NameSwitchesColumns holds the columns for the "name_switches" table.
+	NameSwitchesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "registry_id", Type: field.TypeUUID},
+		{Name: "ecosystem", Type: field.TypeString},
+		{Name: "name", Type: field.TypeString},
+		{Name: "publish", Type: field.TypeEnum, Nullable: true, Enums: []string{"ALLOW", "BLOCK"}},
+		{Name: "upstream", Type: field.TypeEnum, Nullable: true, Enums: []string{"ALLOW", "BLOCK"}},
+		{Name: "reason", Type: field.TypeString},
+		{Name: "updated_at", Type: field.TypeTime},
+	}
+	// NameSwitchesTable holds the schema information for the "name_switches" table.
+	NameSwitchesTable = &schema.Table{
+		Name:       "name_switches",
+		Columns:    NameSwitchesColumns,
+		PrimaryKey: []*schema.Column{NameSwitchesColumns[0]},
 	}
 	// OrganizationsColumns holds the columns for the "organizations" table.
 	OrganizationsColumns = []*schema.Column{
@@ -277,12 +331,48 @@ var (
 		Columns:    OrganizationsColumns,
 		PrimaryKey: []*schema.Column{OrganizationsColumns[0]},
 	}
+	// OwnPackagesColumns holds the columns for the "own_packages" table.
+	OwnPackagesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "registry_id", Type: field.TypeUUID},
+		{Name: "package_id", Type: field.TypeUUID},
+		{Name: "revision", Type: field.TypeInt64, Default: 1},
+		{Name: "maintainers", Type: field.TypeJSON},
+		{Name: "stars", Type: field.TypeJSON},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "updated_at", Type: field.TypeTime},
+	}
+	// OwnPackagesTable holds the schema information for the "own_packages" table.
+	OwnPackagesTable = &schema.Table{
+		Name:       "own_packages",
+		Columns:    OwnPackagesColumns,
+		PrimaryKey: []*schema.Column{OwnPackagesColumns[0]},
+	}
+	// OwnedNamesColumns holds the columns for the "owned_names" table.
+	OwnedNamesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "registry_id", Type: field.TypeUUID},
+		{Name: "ecosystem", Type: field.TypeString},
+		{Name: "name", Type: field.TypeString},
+		{Name: "owned_since", Type: field.TypeTime},
+		{Name: "lifted_at", Type: field.TypeTime, Nullable: true},
+		{Name: "lift_reason", Type: field.TypeString, Default: ""},
+	}
+	// OwnedNamesTable holds the schema information for the "owned_names" table.
+	OwnedNamesTable = &schema.Table{
+		Name:       "owned_names",
+		Columns:    OwnedNamesColumns,
+		PrimaryKey: []*schema.Column{OwnedNamesColumns[0]},
+	}
 	// PackageNamesColumns holds the columns for the "package_names" table.
 	PackageNamesColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
 		{Name: "org_id", Type: field.TypeUUID},
 		{Name: "ecosystem", Type: field.TypeString},
 		{Name: "name", Type: field.TypeString},
+		{Name: "about", Type: field.TypeString, Default: ""},
 		{Name: "created_at", Type: field.TypeTime},
 	}
 	// PackageNamesTable holds the schema information for the "package_names" table.
@@ -352,6 +442,38 @@ var (
 			},
 		},
 	}
+	// PullsColumns holds the columns for the "pulls" table.
+	PullsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "registry_id", Type: field.TypeUUID},
+		{Name: "source", Type: field.TypeString},
+		{Name: "pulled_by", Type: field.TypeString},
+		{Name: "started_at", Type: field.TypeTime},
+		{Name: "ended_at", Type: field.TypeTime, Nullable: true},
+	}
+	// PullsTable holds the schema information for the "pulls" table.
+	PullsTable = &schema.Table{
+		Name:       "pulls",
+		Columns:    PullsColumns,
+		PrimaryKey: []*schema.Column{PullsColumns[0]},
+	}
+	// PullItemsColumns holds the columns for the "pull_items" table.
+	PullItemsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "pull_id", Type: field.TypeUUID},
+		{Name: "name", Type: field.TypeString},
+		{Name: "version", Type: field.TypeString},
+		{Name: "state", Type: field.TypeEnum, Enums: []string{"WAITING", "HELD", "REFUSED", "FAILED"}, Default: "WAITING"},
+		{Name: "reason", Type: field.TypeString, Default: ""},
+	}
+	// PullItemsTable holds the schema information for the "pull_items" table.
+	PullItemsTable = &schema.Table{
+		Name:       "pull_items",
+		Columns:    PullItemsColumns,
+		PrimaryKey: []*schema.Column{PullItemsColumns[0]},
+	}
 	// RegistriesColumns holds the columns for the "registries" table.
 	RegistriesColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
@@ -362,6 +484,8 @@ var (
 		{Name: "description", Type: field.TypeString, Default: ""},
 		{Name: "internal", Type: field.TypeBool, Default: true},
 		{Name: "anonymous_read", Type: field.TypeBool, Default: false},
+		{Name: "forward_to", Type: field.TypeUUID, Nullable: true},
+		{Name: "forward_releases_only", Type: field.TypeBool, Default: false},
 		{Name: "created_at", Type: field.TypeTime},
 		{Name: "archived_at", Type: field.TypeTime, Nullable: true},
 		{Name: "deleted_at", Type: field.TypeTime, Nullable: true},
@@ -440,6 +564,43 @@ var (
 		Columns:    RoleGrantsColumns,
 		PrimaryKey: []*schema.Column{RoleGrantsColumns[0]},
 	}
+	// SpentVersionsColumns holds the columns for the "spent_versions" table.
+	SpentVersionsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "registry_id", Type: field.TypeUUID},
+		{Name: "package_id", Type: field.TypeUUID},
+		{Name: "version", Type: field.TypeString},
+		{Name: "deleted_at", Type: field.TypeTime},
+	}
+	// SpentVersionsTable holds the schema information for the "spent_versions" table.
+	SpentVersionsTable = &schema.Table{
+		Name:       "spent_versions",
+		Columns:    SpentVersionsColumns,
+		PrimaryKey: []*schema.Column{SpentVersionsColumns[0]},
+	}
+	// StagedVersionsColumns holds the columns for the "staged_versions" table.
+	StagedVersionsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "registry_id", Type: field.TypeUUID},
+		{Name: "name", Type: field.TypeString},
+		{Name: "version", Type: field.TypeString},
+		{Name: "sha256", Type: field.TypeString},
+		{Name: "bundle", Type: field.TypeString, Nullable: true},
+		{Name: "metadata", Type: field.TypeBytes},
+		{Name: "tags", Type: field.TypeJSON},
+		{Name: "staged_by", Type: field.TypeString},
+		{Name: "staged_at", Type: field.TypeTime},
+		{Name: "ended_at", Type: field.TypeTime, Nullable: true},
+		{Name: "outcome", Type: field.TypeString, Default: ""},
+	}
+	// StagedVersionsTable holds the schema information for the "staged_versions" table.
+	StagedVersionsTable = &schema.Table{
+		Name:       "staged_versions",
+		Columns:    StagedVersionsColumns,
+		PrimaryKey: []*schema.Column{StagedVersionsColumns[0]},
+	}
 	// TokensColumns holds the columns for the "tokens" table.
 	TokensColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
@@ -449,6 +610,9 @@ var (
 		{Name: "hint", Type: field.TypeString},
 		{Name: "write", Type: field.TypeBool, Default: false},
 		{Name: "registries", Type: field.TypeJSON},
+		{Name: "cidrs", Type: field.TypeJSON},
+		{Name: "packages", Type: field.TypeJSON},
+		{Name: "trust_rule_id", Type: field.TypeUUID, Nullable: true},
 		{Name: "created_at", Type: field.TypeTime},
 		{Name: "expires_at", Type: field.TypeTime, Nullable: true},
 		{Name: "last_used_at", Type: field.TypeTime, Nullable: true},
@@ -463,7 +627,7 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "tokens_members_tokens",
-				Columns:    []*schema.Column{TokensColumns[11]},
+				Columns:    []*schema.Column{TokensColumns[14]},
 				RefColumns: []*schema.Column{MembersColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
@@ -497,6 +661,24 @@ var (
 				OnDelete:   schema.NoAction,
 			},
 		},
+	}
+	// TrustRulesColumns holds the columns for the "trust_rules" table.
+	TrustRulesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "registry_id", Type: field.TypeUUID},
+		{Name: "name", Type: field.TypeString},
+		{Name: "issuer", Type: field.TypeString},
+		{Name: "claims", Type: field.TypeJSON},
+		{Name: "packages", Type: field.TypeJSON},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "last_used_at", Type: field.TypeTime, Nullable: true},
+	}
+	// TrustRulesTable holds the schema information for the "trust_rules" table.
+	TrustRulesTable = &schema.Table{
+		Name:       "trust_rules",
+		Columns:    TrustRulesColumns,
+		PrimaryKey: []*schema.Column{TrustRulesColumns[0]},
 	}
 	// UpstreamsColumns holds the columns for the "upstreams" table.
 	UpstreamsColumns = []*schema.Column{
@@ -568,23 +750,33 @@ var (
 		BlobsTable,
 		CascadesTable,
 		DecisionsTable,
+		DeprecationsTable,
 		DistTagsTable,
 		FindingsTable,
 		HoldsTable,
 		HoldingsTable,
 		HostNamesTable,
+		LoginRequestsTable,
 		MembersTable,
+		NameSwitchesTable,
 		OrganizationsTable,
+		OwnPackagesTable,
+		OwnedNamesTable,
 		PackageNamesTable,
 		PackageVersionsTable,
 		PolicyRulesTable,
+		PullsTable,
+		PullItemsTable,
 		RegistriesTable,
 		RemotesTable,
 		RemoteDocumentsTable,
 		RolesTable,
 		RoleGrantsTable,
+		SpentVersionsTable,
+		StagedVersionsTable,
 		TokensTable,
 		TombstonesTable,
+		TrustRulesTable,
 		UpstreamsTable,
 		VersionFilesTable,
 	}
@@ -606,6 +798,9 @@ func init() {
 	DecisionsTable.Annotation = &entsql.Annotation{
 		Table: "decisions",
 	}
+	DeprecationsTable.Annotation = &entsql.Annotation{
+		Table: "deprecations",
+	}
 	DistTagsTable.Annotation = &entsql.Annotation{
 		Table: "dist_tags",
 	}
@@ -626,11 +821,23 @@ func init() {
 	HostNamesTable.Annotation = &entsql.Annotation{
 		Table: "host_names",
 	}
+	LoginRequestsTable.Annotation = &entsql.Annotation{
+		Table: "login_requests",
+	}
 	MembersTable.Annotation = &entsql.Annotation{
 		Table: "members",
 	}
+	NameSwitchesTable.Annotation = &entsql.Annotation{
+		Table: "name_switches",
+	}
 	OrganizationsTable.Annotation = &entsql.Annotation{
 		Table: "organizations",
+	}
+	OwnPackagesTable.Annotation = &entsql.Annotation{
+		Table: "own_packages",
+	}
+	OwnedNamesTable.Annotation = &entsql.Annotation{
+		Table: "owned_names",
 	}
 	PackageNamesTable.Annotation = &entsql.Annotation{
 		Table: "package_names",
@@ -642,6 +849,12 @@ func init() {
 	PolicyRulesTable.ForeignKeys[0].RefTable = RegistriesTable
 	PolicyRulesTable.Annotation = &entsql.Annotation{
 		Table: "policy_rules",
+	}
+	PullsTable.Annotation = &entsql.Annotation{
+		Table: "pulls",
+	}
+	PullItemsTable.Annotation = &entsql.Annotation{
+		Table: "pull_items",
 	}
 	RegistriesTable.Annotation = &entsql.Annotation{
 		Table: "registries",
@@ -658,6 +871,12 @@ func init() {
 	RoleGrantsTable.Annotation = &entsql.Annotation{
 		Table: "role_grants",
 	}
+	SpentVersionsTable.Annotation = &entsql.Annotation{
+		Table: "spent_versions",
+	}
+	StagedVersionsTable.Annotation = &entsql.Annotation{
+		Table: "staged_versions",
+	}
 	TokensTable.ForeignKeys[0].RefTable = MembersTable
 	TokensTable.Annotation = &entsql.Annotation{
 		Table: "tokens",
@@ -665,6 +884,9 @@ func init() {
 	TombstonesTable.ForeignKeys[0].RefTable = RegistriesTable
 	TombstonesTable.Annotation = &entsql.Annotation{
 		Table: "tombstones",
+	}
+	TrustRulesTable.Annotation = &entsql.Annotation{
+		Table: "trust_rules",
 	}
 	UpstreamsTable.ForeignKeys[0].RefTable = RegistriesTable
 	UpstreamsTable.ForeignKeys[1].RefTable = RegistriesTable

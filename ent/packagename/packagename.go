@@ -20,6 +20,8 @@ const (
 	FieldEcosystem = "ecosystem"
 	// FieldName holds the string denoting the name field in the database.
 	FieldName = "name"
+	// FieldAbout holds the string denoting the about field in the database.
+	FieldAbout = "about"
 	// FieldCreatedAt holds the string denoting the created_at field in the database.
 	FieldCreatedAt = "created_at"
 	// EdgeVersions holds the string denoting the versions edge name in mutations.
@@ -50,6 +52,7 @@ var Columns = []string{
 	FieldOrgID,
 	FieldEcosystem,
 	FieldName,
+	FieldAbout,
 	FieldCreatedAt,
 }
 
@@ -71,6 +74,8 @@ func ValidColumn(column string) bool {
 var (
 	Hooks        [1]ent.Hook
 	Interceptors [1]ent.Interceptor
+	// DefaultAbout holds the default value on creation for the "about" field.
+	DefaultAbout string
 	// DefaultID holds the default value on creation for the "id" field.
 	DefaultID func() uuid.UUID
 )
@@ -96,6 +101,11 @@ func ByEcosystem(opts ...sql.OrderTermOption) OrderOption {
 // ByName orders the results by the name field.
 func ByName(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldName, opts...).ToFunc()
+}
+
+// ByAbout orders the results by the about field.
+func ByAbout(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldAbout, opts...).ToFunc()
 }
 
 // ByCreatedAt orders the results by the created_at field.

@@ -73,6 +73,11 @@ func Name(v string) predicate.PackageName {
 	return predicate.PackageName(sql.FieldEQ(FieldName, v))
 }
 
+// About applies equality check predicate on the "about" field. It's identical to AboutEQ.
+func About(v string) predicate.PackageName {
+	return predicate.PackageName(sql.FieldEQ(FieldAbout, v))
+}
+
 // CreatedAt applies equality check predicate on the "created_at" field. It's identical to CreatedAtEQ.
 func CreatedAt(v time.Time) predicate.PackageName {
 	return predicate.PackageName(sql.FieldEQ(FieldCreatedAt, v))
@@ -265,6 +270,71 @@ func NameEqualFold(v string) predicate.PackageName {
 // NameContainsFold applies the ContainsFold predicate on the "name" field.
 func NameContainsFold(v string) predicate.PackageName {
 	return predicate.PackageName(sql.FieldContainsFold(FieldName, v))
+}
+
+// AboutEQ applies the EQ predicate on the "about" field.
+func AboutEQ(v string) predicate.PackageName {
+	return predicate.PackageName(sql.FieldEQ(FieldAbout, v))
+}
+
+// AboutNEQ applies the NEQ predicate on the "about" field.
+func AboutNEQ(v string) predicate.PackageName {
+	return predicate.PackageName(sql.FieldNEQ(FieldAbout, v))
+}
+
+// AboutIn applies the In predicate on the "about" field.
+func AboutIn(vs ...string) predicate.PackageName {
+	return predicate.PackageName(sql.FieldIn(FieldAbout, vs...))
+}
+
+// AboutNotIn applies the NotIn predicate on the "about" field.
+func AboutNotIn(vs ...string) predicate.PackageName {
+	return predicate.PackageName(sql.FieldNotIn(FieldAbout, vs...))
+}
+
+// AboutGT applies the GT predicate on the "about" field.
+func AboutGT(v string) predicate.PackageName {
+	return predicate.PackageName(sql.FieldGT(FieldAbout, v))
+}
+
+// AboutGTE applies the GTE predicate on the "about" field.
+func AboutGTE(v string) predicate.PackageName {
+	return predicate.PackageName(sql.FieldGTE(FieldAbout, v))
+}
+
+// AboutLT applies the LT predicate on the "about" field.
+func AboutLT(v string) predicate.PackageName {
+	return predicate.PackageName(sql.FieldLT(FieldAbout, v))
+}
+
+// AboutLTE applies the LTE predicate on the "about" field.
+func AboutLTE(v string) predicate.PackageName {
+	return predicate.PackageName(sql.FieldLTE(FieldAbout, v))
+}
+
+// AboutContains applies the Contains predicate on the "about" field.
+func AboutContains(v string) predicate.PackageName {
+	return predicate.PackageName(sql.FieldContains(FieldAbout, v))
+}
+
+// AboutHasPrefix applies the HasPrefix predicate on the "about" field.
+func AboutHasPrefix(v string) predicate.PackageName {
+	return predicate.PackageName(sql.FieldHasPrefix(FieldAbout, v))
+}
+
+// AboutHasSuffix applies the HasSuffix predicate on the "about" field.
+func AboutHasSuffix(v string) predicate.PackageName {
+	return predicate.PackageName(sql.FieldHasSuffix(FieldAbout, v))
+}
+
+// AboutEqualFold applies the EqualFold predicate on the "about" field.
+func AboutEqualFold(v string) predicate.PackageName {
+	return predicate.PackageName(sql.FieldEqualFold(FieldAbout, v))
+}
+
+// AboutContainsFold applies the ContainsFold predicate on the "about" field.
+func AboutContainsFold(v string) predicate.PackageName {
+	return predicate.PackageName(sql.FieldContainsFold(FieldAbout, v))
 }
 
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.

@@ -21,6 +21,9 @@ type Cascade func(*sql.Selector)
 // Decision is the predicate function for decision builders.
 type Decision func(*sql.Selector)
 
+// Deprecation is the predicate function for deprecation builders.
+type Deprecation func(*sql.Selector)
+
 // DistTag is the predicate function for disttag builders.
 type DistTag func(*sql.Selector)
 
@@ -36,11 +39,23 @@ type Holding func(*sql.Selector)
 // HostName is the predicate function for hostname builders.
 type HostName func(*sql.Selector)
 
+// LoginRequest is the predicate function for loginrequest builders.
+type LoginRequest func(*sql.Selector)
+
 // Member is the predicate function for member builders.
 type Member func(*sql.Selector)
 
+// NameSwitch is the predicate function for nameswitch builders.
+type NameSwitch func(*sql.Selector)
+
 // Organization is the predicate function for organization builders.
 type Organization func(*sql.Selector)
+
+// OwnPackage is the predicate function for ownpackage builders.
+type OwnPackage func(*sql.Selector)
+
+// OwnedName is the predicate function for ownedname builders.
+type OwnedName func(*sql.Selector)
 
 // PackageName is the predicate function for packagename builders.
 type PackageName func(*sql.Selector)
@@ -50,6 +65,12 @@ type PackageVersion func(*sql.Selector)
 
 // PolicyRule is the predicate function for policyrule builders.
 type PolicyRule func(*sql.Selector)
+
+// Pull is the predicate function for pull builders.
+type Pull func(*sql.Selector)
+
+// PullItem is the predicate function for pullitem builders.
+type PullItem func(*sql.Selector)
 
 // Registry is the predicate function for registry builders.
 type Registry func(*sql.Selector)
@@ -66,11 +87,20 @@ type Role func(*sql.Selector)
 // RoleGrant is the predicate function for rolegrant builders.
 type RoleGrant func(*sql.Selector)
 
+// SpentVersion is the predicate function for spentversion builders.
+type SpentVersion func(*sql.Selector)
+
+// StagedVersion is the predicate function for stagedversion builders.
+type StagedVersion func(*sql.Selector)
+
 // Token is the predicate function for token builders.
 type Token func(*sql.Selector)
 
 // Tombstone is the predicate function for tombstone builders.
 type Tombstone func(*sql.Selector)
+
+// TrustRule is the predicate function for trustrule builders.
+type TrustRule func(*sql.Selector)
 
 // Upstream is the predicate function for upstream builders.
 type Upstream func(*sql.Selector)

@@ -30,6 +30,10 @@ const (
 	FieldInternal = "internal"
 	// FieldAnonymousRead holds the string denoting the anonymous_read field in the database.
 	FieldAnonymousRead = "anonymous_read"
+	// FieldForwardTo holds the string denoting the forward_to field in the database.
+	FieldForwardTo = "forward_to"
+	// FieldForwardReleasesOnly holds the string denoting the forward_releases_only field in the database.
+	FieldForwardReleasesOnly = "forward_releases_only"
 	// FieldCreatedAt holds the string denoting the created_at field in the database.
 	FieldCreatedAt = "created_at"
 	// FieldArchivedAt holds the string denoting the archived_at field in the database.
@@ -86,6 +90,8 @@ var Columns = []string{
 	FieldDescription,
 	FieldInternal,
 	FieldAnonymousRead,
+	FieldForwardTo,
+	FieldForwardReleasesOnly,
 	FieldCreatedAt,
 	FieldArchivedAt,
 	FieldDeletedAt,
@@ -115,6 +121,8 @@ var (
 	DefaultInternal bool
 	// DefaultAnonymousRead holds the default value on creation for the "anonymous_read" field.
 	DefaultAnonymousRead bool
+	// DefaultForwardReleasesOnly holds the default value on creation for the "forward_releases_only" field.
+	DefaultForwardReleasesOnly bool
 	// DefaultID holds the default value on creation for the "id" field.
 	DefaultID func() uuid.UUID
 )
@@ -183,6 +191,16 @@ func ByInternal(opts ...sql.OrderTermOption) OrderOption {
 // ByAnonymousRead orders the results by the anonymous_read field.
 func ByAnonymousRead(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldAnonymousRead, opts...).ToFunc()
+}
+
+// ByForwardTo orders the results by the forward_to field.
+func ByForwardTo(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldForwardTo, opts...).ToFunc()
+}
+
+// ByForwardReleasesOnly orders the results by the forward_releases_only field.
+func ByForwardReleasesOnly(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldForwardReleasesOnly, opts...).ToFunc()
 }
 
 // ByCreatedAt orders the results by the created_at field.

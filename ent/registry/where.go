@@ -88,6 +88,16 @@ func AnonymousRead(v bool) predicate.Registry {
 	return predicate.Registry(sql.FieldEQ(FieldAnonymousRead, v))
 }
 
+// ForwardTo applies equality check predicate on the "forward_to" field. It's identical to ForwardToEQ.
+func ForwardTo(v uuid.UUID) predicate.Registry {
+	return predicate.Registry(sql.FieldEQ(FieldForwardTo, v))
+}
+
+// ForwardReleasesOnly applies equality check predicate on the "forward_releases_only" field. It's identical to ForwardReleasesOnlyEQ.
+func ForwardReleasesOnly(v bool) predicate.Registry {
+	return predicate.Registry(sql.FieldEQ(FieldForwardReleasesOnly, v))
+}
+
 // CreatedAt applies equality check predicate on the "created_at" field. It's identical to CreatedAtEQ.
 func CreatedAt(v time.Time) predicate.Registry {
 	return predicate.Registry(sql.FieldEQ(FieldCreatedAt, v))
@@ -395,6 +405,66 @@ func AnonymousReadEQ(v bool) predicate.Registry {
 // AnonymousReadNEQ applies the NEQ predicate on the "anonymous_read" field.
 func AnonymousReadNEQ(v bool) predicate.Registry {
 	return predicate.Registry(sql.FieldNEQ(FieldAnonymousRead, v))
+}
+
+// ForwardToEQ applies the EQ predicate on the "forward_to" field.
+func ForwardToEQ(v uuid.UUID) predicate.Registry {
+	return predicate.Registry(sql.FieldEQ(FieldForwardTo, v))
+}
+
+// ForwardToNEQ applies the NEQ predicate on the "forward_to" field.
+func ForwardToNEQ(v uuid.UUID) predicate.Registry {
+	return predicate.Registry(sql.FieldNEQ(FieldForwardTo, v))
+}
+
+// ForwardToIn applies the In predicate on the "forward_to" field.
+func ForwardToIn(vs ...uuid.UUID) predicate.Registry {
+	return predicate.Registry(sql.FieldIn(FieldForwardTo, vs...))
+}
+
+// ForwardToNotIn applies the NotIn predicate on the "forward_to" field.
+func ForwardToNotIn(vs ...uuid.UUID) predicate.Registry {
+	return predicate.Registry(sql.FieldNotIn(FieldForwardTo, vs...))
+}
+
+// ForwardToGT applies the GT predicate on the "forward_to" field.
+func ForwardToGT(v uuid.UUID) predicate.Registry {
+	return predicate.Registry(sql.FieldGT(FieldForwardTo, v))
+}
+
+// ForwardToGTE applies the GTE predicate on the "forward_to" field.
+func ForwardToGTE(v uuid.UUID) predicate.Registry {
+	return predicate.Registry(sql.FieldGTE(FieldForwardTo, v))
+}
+
+// ForwardToLT applies the LT predicate on the "forward_to" field.
+func ForwardToLT(v uuid.UUID) predicate.Registry {
+	return predicate.Registry(sql.FieldLT(FieldForwardTo, v))
+}
+
+// ForwardToLTE applies the LTE predicate on the "forward_to" field.
+func ForwardToLTE(v uuid.UUID) predicate.Registry {
+	return predicate.Registry(sql.FieldLTE(FieldForwardTo, v))
+}
+
+// ForwardToIsNil applies the IsNil predicate on the "forward_to" field.
+func ForwardToIsNil() predicate.Registry {
+	return predicate.Registry(sql.FieldIsNull(FieldForwardTo))
+}
+
+// ForwardToNotNil applies the NotNil predicate on the "forward_to" field.
+func ForwardToNotNil() predicate.Registry {
+	return predicate.Registry(sql.FieldNotNull(FieldForwardTo))
+}
+
+// ForwardReleasesOnlyEQ applies the EQ predicate on the "forward_releases_only" field.
+func ForwardReleasesOnlyEQ(v bool) predicate.Registry {
+	return predicate.Registry(sql.FieldEQ(FieldForwardReleasesOnly, v))
+}
+
+// ForwardReleasesOnlyNEQ applies the NEQ predicate on the "forward_releases_only" field.
+func ForwardReleasesOnlyNEQ(v bool) predicate.Registry {
+	return predicate.Registry(sql.FieldNEQ(FieldForwardReleasesOnly, v))
 }
 
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.

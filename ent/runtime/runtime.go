@@ -11,24 +11,34 @@ import (
 	"sluice.dev/sluice/ent/auditevent"
 	"sluice.dev/sluice/ent/cascade"
 	"sluice.dev/sluice/ent/decision"
+	"sluice.dev/sluice/ent/deprecation"
 	"sluice.dev/sluice/ent/disttag"
 	"sluice.dev/sluice/ent/finding"
 	"sluice.dev/sluice/ent/hold"
 	"sluice.dev/sluice/ent/holding"
 	"sluice.dev/sluice/ent/hostname"
+	"sluice.dev/sluice/ent/loginrequest"
 	"sluice.dev/sluice/ent/member"
+	"sluice.dev/sluice/ent/nameswitch"
 	"sluice.dev/sluice/ent/organization"
+	"sluice.dev/sluice/ent/ownedname"
+	"sluice.dev/sluice/ent/ownpackage"
 	"sluice.dev/sluice/ent/packagename"
 	"sluice.dev/sluice/ent/packageversion"
 	"sluice.dev/sluice/ent/policyrule"
+	"sluice.dev/sluice/ent/pull"
+	"sluice.dev/sluice/ent/pullitem"
 	"sluice.dev/sluice/ent/registry"
 	"sluice.dev/sluice/ent/remote"
 	"sluice.dev/sluice/ent/remotedocument"
 	"sluice.dev/sluice/ent/role"
 	"sluice.dev/sluice/ent/rolegrant"
 	"sluice.dev/sluice/ent/schema"
+	"sluice.dev/sluice/ent/spentversion"
+	"sluice.dev/sluice/ent/stagedversion"
 	"sluice.dev/sluice/ent/token"
 	"sluice.dev/sluice/ent/tombstone"
+	"sluice.dev/sluice/ent/trustrule"
 	"sluice.dev/sluice/ent/upstream"
 	"sluice.dev/sluice/ent/versionfile"
 	"sluice.dev/sluice/tenants/coord"
@@ -113,6 +123,19 @@ func init() {
 	decisionDescLastAt := decisionFields[13].Descriptor()
 	// decision.DefaultLastAt holds the default value on creation for the last_at field.
 	decision.DefaultLastAt = decisionDescLastAt.Default.(func() time.Time)
+	deprecationMixin := schema.Deprecation{}.Mixin()
+	deprecationMixinHooks1 := deprecationMixin[1].Hooks()
+	deprecation.Hooks[0] = deprecationMixinHooks1[0]
+	deprecationMixinInters1 := deprecationMixin[1].Interceptors()
+	deprecation.Interceptors[0] = deprecationMixinInters1[0]
+	deprecationMixinFields0 := deprecationMixin[0].Fields()
+	_ = deprecationMixinFields0
+	deprecationFields := schema.Deprecation{}.Fields()
+	_ = deprecationFields
+	// deprecationDescID is the schema descriptor for id field.
+	deprecationDescID := deprecationMixinFields0[0].Descriptor()
+	// deprecation.DefaultID holds the default value on creation for the id field.
+	deprecation.DefaultID = deprecationDescID.Default.(func() uuid.UUID)
 	disttagMixin := schema.DistTag{}.Mixin()
 	disttagMixinHooks1 := disttagMixin[1].Hooks()
 	disttag.Hooks[0] = disttagMixinHooks1[0]
@@ -202,6 +225,23 @@ func init() {
 	hostnameDescID := hostnameMixinFields0[0].Descriptor()
 	// hostname.DefaultID holds the default value on creation for the id field.
 	hostname.DefaultID = hostnameDescID.Default.(func() uuid.UUID)
+	loginrequestMixin := schema.LoginRequest{}.Mixin()
+	loginrequestMixinHooks1 := loginrequestMixin[1].Hooks()
+	loginrequest.Hooks[0] = loginrequestMixinHooks1[0]
+	loginrequestMixinInters1 := loginrequestMixin[1].Interceptors()
+	loginrequest.Interceptors[0] = loginrequestMixinInters1[0]
+	loginrequestMixinFields0 := loginrequestMixin[0].Fields()
+	_ = loginrequestMixinFields0
+	loginrequestFields := schema.LoginRequest{}.Fields()
+	_ = loginrequestFields
+	// loginrequestDescClient is the schema descriptor for client field.
+	loginrequestDescClient := loginrequestFields[3].Descriptor()
+	// loginrequest.DefaultClient holds the default value on creation for the client field.
+	loginrequest.DefaultClient = loginrequestDescClient.Default.(string)
+	// loginrequestDescID is the schema descriptor for id field.
+	loginrequestDescID := loginrequestMixinFields0[0].Descriptor()
+	// loginrequest.DefaultID holds the default value on creation for the id field.
+	loginrequest.DefaultID = loginrequestDescID.Default.(func() uuid.UUID)
 	memberMixin := schema.Member{}.Mixin()
 	memberMixinHooks1 := memberMixin[1].Hooks()
 	member.Hooks[0] = memberMixinHooks1[0]
@@ -219,6 +259,19 @@ func init() {
 	memberDescID := memberMixinFields0[0].Descriptor()
 	// member.DefaultID holds the default value on creation for the id field.
 	member.DefaultID = memberDescID.Default.(func() uuid.UUID)
+	nameswitchMixin := schema.NameSwitch{}.Mixin()
+	nameswitchMixinHooks1 := nameswitchMixin[1].Hooks()
+	nameswitch.Hooks[0] = nameswitchMixinHooks1[0]
+	nameswitchMixinInters1 := nameswitchMixin[1].Interceptors()
+	nameswitch.Interceptors[0] = nameswitchMixinInters1[0]
+	nameswitchMixinFields0 := nameswitchMixin[0].Fields()
+	_ = nameswitchMixinFields0
+	nameswitchFields := schema.NameSwitch{}.Fields()
+	_ = nameswitchFields
+	// nameswitchDescID is the schema descriptor for id field.
+	nameswitchDescID := nameswitchMixinFields0[0].Descriptor()
+	// nameswitch.DefaultID holds the default value on creation for the id field.
+	nameswitch.DefaultID = nameswitchDescID.Default.(func() uuid.UUID)
 	organizationMixin := schema.Organization{}.Mixin()
 	organizationMixinHooks1 := organizationMixin[1].Hooks()
 	organization.Hooks[0] = organizationMixinHooks1[0]
@@ -240,6 +293,48 @@ func init() {
 	organizationDescID := organizationMixinFields0[0].Descriptor()
 	// organization.DefaultID holds the default value on creation for the id field.
 	organization.DefaultID = organizationDescID.Default.(func() uuid.UUID)
+	ownpackageMixin := schema.OwnPackage{}.Mixin()
+	ownpackageMixinHooks1 := ownpackageMixin[1].Hooks()
+	ownpackage.Hooks[0] = ownpackageMixinHooks1[0]
+	ownpackageMixinInters1 := ownpackageMixin[1].Interceptors()
+	ownpackage.Interceptors[0] = ownpackageMixinInters1[0]
+	ownpackageMixinFields0 := ownpackageMixin[0].Fields()
+	_ = ownpackageMixinFields0
+	ownpackageFields := schema.OwnPackage{}.Fields()
+	_ = ownpackageFields
+	// ownpackageDescRevision is the schema descriptor for revision field.
+	ownpackageDescRevision := ownpackageFields[2].Descriptor()
+	// ownpackage.DefaultRevision holds the default value on creation for the revision field.
+	ownpackage.DefaultRevision = ownpackageDescRevision.Default.(int64)
+	// ownpackageDescMaintainers is the schema descriptor for maintainers field.
+	ownpackageDescMaintainers := ownpackageFields[3].Descriptor()
+	// ownpackage.DefaultMaintainers holds the default value on creation for the maintainers field.
+	ownpackage.DefaultMaintainers = ownpackageDescMaintainers.Default.([]coord.Person)
+	// ownpackageDescStars is the schema descriptor for stars field.
+	ownpackageDescStars := ownpackageFields[4].Descriptor()
+	// ownpackage.DefaultStars holds the default value on creation for the stars field.
+	ownpackage.DefaultStars = ownpackageDescStars.Default.([]string)
+	// ownpackageDescID is the schema descriptor for id field.
+	ownpackageDescID := ownpackageMixinFields0[0].Descriptor()
+	// ownpackage.DefaultID holds the default value on creation for the id field.
+	ownpackage.DefaultID = ownpackageDescID.Default.(func() uuid.UUID)
+	ownednameMixin := schema.OwnedName{}.Mixin()
+	ownednameMixinHooks1 := ownednameMixin[1].Hooks()
+	ownedname.Hooks[0] = ownednameMixinHooks1[0]
+	ownednameMixinInters1 := ownednameMixin[1].Interceptors()
+	ownedname.Interceptors[0] = ownednameMixinInters1[0]
+	ownednameMixinFields0 := ownednameMixin[0].Fields()
+	_ = ownednameMixinFields0
+	ownednameFields := schema.OwnedName{}.Fields()
+	_ = ownednameFields
+	// ownednameDescLiftReason is the schema descriptor for lift_reason field.
+	ownednameDescLiftReason := ownednameFields[5].Descriptor()
+	// ownedname.DefaultLiftReason holds the default value on creation for the lift_reason field.
+	ownedname.DefaultLiftReason = ownednameDescLiftReason.Default.(string)
+	// ownednameDescID is the schema descriptor for id field.
+	ownednameDescID := ownednameMixinFields0[0].Descriptor()
+	// ownedname.DefaultID holds the default value on creation for the id field.
+	ownedname.DefaultID = ownednameDescID.Default.(func() uuid.UUID)
 	packagenameMixin := schema.PackageName{}.Mixin()
 	packagenameMixinHooks1 := packagenameMixin[1].Hooks()
 	packagename.Hooks[0] = packagenameMixinHooks1[0]
@@ -249,6 +344,10 @@ func init() {
 	_ = packagenameMixinFields0
 	packagenameFields := schema.PackageName{}.Fields()
 	_ = packagenameFields
+	// packagenameDescAbout is the schema descriptor for about field.
+	packagenameDescAbout := packagenameFields[2].Descriptor()
+	// packagename.DefaultAbout holds the default value on creation for the about field.
+	packagename.DefaultAbout = packagenameDescAbout.Default.(string)
 	// packagenameDescID is the schema descriptor for id field.
 	packagenameDescID := packagenameMixinFields0[0].Descriptor()
 	// packagename.DefaultID holds the default value on creation for the id field.
@@ -291,6 +390,36 @@ func init() {
 	policyruleDescID := policyruleMixinFields0[0].Descriptor()
 	// policyrule.DefaultID holds the default value on creation for the id field.
 	policyrule.DefaultID = policyruleDescID.Default.(func() uuid.UUID)
+	pullMixin := schema.Pull{}.Mixin()
+	pullMixinHooks1 := pullMixin[1].Hooks()
+	pull.Hooks[0] = pullMixinHooks1[0]
+	pullMixinInters1 := pullMixin[1].Interceptors()
+	pull.Interceptors[0] = pullMixinInters1[0]
+	pullMixinFields0 := pullMixin[0].Fields()
+	_ = pullMixinFields0
+	pullFields := schema.Pull{}.Fields()
+	_ = pullFields
+	// pullDescID is the schema descriptor for id field.
+	pullDescID := pullMixinFields0[0].Descriptor()
+	// pull.DefaultID holds the default value on creation for the id field.
+	pull.DefaultID = pullDescID.Default.(func() uuid.UUID)
+	pullitemMixin := schema.PullItem{}.Mixin()
+	pullitemMixinHooks1 := pullitemMixin[1].Hooks()
+	pullitem.Hooks[0] = pullitemMixinHooks1[0]
+	pullitemMixinInters1 := pullitemMixin[1].Interceptors()
+	pullitem.Interceptors[0] = pullitemMixinInters1[0]
+	pullitemMixinFields0 := pullitemMixin[0].Fields()
+	_ = pullitemMixinFields0
+	pullitemFields := schema.PullItem{}.Fields()
+	_ = pullitemFields
+	// pullitemDescReason is the schema descriptor for reason field.
+	pullitemDescReason := pullitemFields[4].Descriptor()
+	// pullitem.DefaultReason holds the default value on creation for the reason field.
+	pullitem.DefaultReason = pullitemDescReason.Default.(string)
+	// pullitemDescID is the schema descriptor for id field.
+	pullitemDescID := pullitemMixinFields0[0].Descriptor()
+	// pullitem.DefaultID holds the default value on creation for the id field.
+	pullitem.DefaultID = pullitemDescID.Default.(func() uuid.UUID)
 	registryMixin := schema.Registry{}.Mixin()
 	registryMixinHooks1 := registryMixin[1].Hooks()
 	registry.Hooks[0] = registryMixinHooks1[0]
@@ -312,6 +441,10 @@ func init() {
 	registryDescAnonymousRead := registryFields[5].Descriptor()
 	// registry.DefaultAnonymousRead holds the default value on creation for the anonymous_read field.
 	registry.DefaultAnonymousRead = registryDescAnonymousRead.Default.(bool)
+	// registryDescForwardReleasesOnly is the schema descriptor for forward_releases_only field.
+	registryDescForwardReleasesOnly := registryFields[7].Descriptor()
+	// registry.DefaultForwardReleasesOnly holds the default value on creation for the forward_releases_only field.
+	registry.DefaultForwardReleasesOnly = registryDescForwardReleasesOnly.Default.(bool)
 	// registryDescID is the schema descriptor for id field.
 	registryDescID := registryMixinFields0[0].Descriptor()
 	// registry.DefaultID holds the default value on creation for the id field.
@@ -392,6 +525,40 @@ func init() {
 	rolegrantDescID := rolegrantMixinFields0[0].Descriptor()
 	// rolegrant.DefaultID holds the default value on creation for the id field.
 	rolegrant.DefaultID = rolegrantDescID.Default.(func() uuid.UUID)
+	spentversionMixin := schema.SpentVersion{}.Mixin()
+	spentversionMixinHooks1 := spentversionMixin[1].Hooks()
+	spentversion.Hooks[0] = spentversionMixinHooks1[0]
+	spentversionMixinInters1 := spentversionMixin[1].Interceptors()
+	spentversion.Interceptors[0] = spentversionMixinInters1[0]
+	spentversionMixinFields0 := spentversionMixin[0].Fields()
+	_ = spentversionMixinFields0
+	spentversionFields := schema.SpentVersion{}.Fields()
+	_ = spentversionFields
+	// spentversionDescID is the schema descriptor for id field.
+	spentversionDescID := spentversionMixinFields0[0].Descriptor()
+	// spentversion.DefaultID holds the default value on creation for the id field.
+	spentversion.DefaultID = spentversionDescID.Default.(func() uuid.UUID)
+	stagedversionMixin := schema.StagedVersion{}.Mixin()
+	stagedversionMixinHooks1 := stagedversionMixin[1].Hooks()
+	stagedversion.Hooks[0] = stagedversionMixinHooks1[0]
+	stagedversionMixinInters1 := stagedversionMixin[1].Interceptors()
+	stagedversion.Interceptors[0] = stagedversionMixinInters1[0]
+	stagedversionMixinFields0 := stagedversionMixin[0].Fields()
+	_ = stagedversionMixinFields0
+	stagedversionFields := schema.StagedVersion{}.Fields()
+	_ = stagedversionFields
+	// stagedversionDescTags is the schema descriptor for tags field.
+	stagedversionDescTags := stagedversionFields[6].Descriptor()
+	// stagedversion.DefaultTags holds the default value on creation for the tags field.
+	stagedversion.DefaultTags = stagedversionDescTags.Default.([]string)
+	// stagedversionDescOutcome is the schema descriptor for outcome field.
+	stagedversionDescOutcome := stagedversionFields[10].Descriptor()
+	// stagedversion.DefaultOutcome holds the default value on creation for the outcome field.
+	stagedversion.DefaultOutcome = stagedversionDescOutcome.Default.(string)
+	// stagedversionDescID is the schema descriptor for id field.
+	stagedversionDescID := stagedversionMixinFields0[0].Descriptor()
+	// stagedversion.DefaultID holds the default value on creation for the id field.
+	stagedversion.DefaultID = stagedversionDescID.Default.(func() uuid.UUID)
 	tokenMixin := schema.Token{}.Mixin()
 	tokenMixinHooks1 := tokenMixin[1].Hooks()
 	token.Hooks[0] = tokenMixinHooks1[0]
@@ -409,6 +576,14 @@ func init() {
 	tokenDescRegistries := tokenFields[5].Descriptor()
 	// token.DefaultRegistries holds the default value on creation for the registries field.
 	token.DefaultRegistries = tokenDescRegistries.Default.([]uuid.UUID)
+	// tokenDescCidrs is the schema descriptor for cidrs field.
+	tokenDescCidrs := tokenFields[6].Descriptor()
+	// token.DefaultCidrs holds the default value on creation for the cidrs field.
+	token.DefaultCidrs = tokenDescCidrs.Default.([]string)
+	// tokenDescPackages is the schema descriptor for packages field.
+	tokenDescPackages := tokenFields[7].Descriptor()
+	// token.DefaultPackages holds the default value on creation for the packages field.
+	token.DefaultPackages = tokenDescPackages.Default.([]string)
 	// tokenDescID is the schema descriptor for id field.
 	tokenDescID := tokenMixinFields0[0].Descriptor()
 	// token.DefaultID holds the default value on creation for the id field.
@@ -430,6 +605,23 @@ func init() {
 	tombstoneDescID := tombstoneMixinFields0[0].Descriptor()
 	// tombstone.DefaultID holds the default value on creation for the id field.
 	tombstone.DefaultID = tombstoneDescID.Default.(func() uuid.UUID)
+	trustruleMixin := schema.TrustRule{}.Mixin()
+	trustruleMixinHooks1 := trustruleMixin[1].Hooks()
+	trustrule.Hooks[0] = trustruleMixinHooks1[0]
+	trustruleMixinInters1 := trustruleMixin[1].Interceptors()
+	trustrule.Interceptors[0] = trustruleMixinInters1[0]
+	trustruleMixinFields0 := trustruleMixin[0].Fields()
+	_ = trustruleMixinFields0
+	trustruleFields := schema.TrustRule{}.Fields()
+	_ = trustruleFields
+	// trustruleDescPackages is the schema descriptor for packages field.
+	trustruleDescPackages := trustruleFields[4].Descriptor()
+	// trustrule.DefaultPackages holds the default value on creation for the packages field.
+	trustrule.DefaultPackages = trustruleDescPackages.Default.([]string)
+	// trustruleDescID is the schema descriptor for id field.
+	trustruleDescID := trustruleMixinFields0[0].Descriptor()
+	// trustrule.DefaultID holds the default value on creation for the id field.
+	trustrule.DefaultID = trustruleDescID.Default.(func() uuid.UUID)
 	upstreamMixin := schema.Upstream{}.Mixin()
 	upstreamMixinHooks1 := upstreamMixin[1].Hooks()
 	upstream.Hooks[0] = upstreamMixinHooks1[0]

@@ -45,6 +45,7 @@ func (PackageName) Fields() []ent.Field {
 	return []ent.Field{
 		ecosystem(),
 		field.String("name").Immutable(),
+		field.String("about").Default(""),
 		field.Time("created_at").Immutable(),
 	}
 }

@@ -32,6 +32,8 @@ func (Registry) Fields() []ent.Field {
 		field.String("description").Default(""),
 		field.Bool("internal").Default(true),
 		field.Bool("anonymous_read").Default(false),
+		field.UUID("forward_to", uuid.UUID{}).Optional().Nillable(),
+		field.Bool("forward_releases_only").Default(false),
 		field.Time("created_at").Immutable(),
 		field.Time("archived_at").Optional().Nillable(),
 		field.Time("deleted_at").Optional().Nillable(),

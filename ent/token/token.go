@@ -28,6 +28,12 @@ const (
 	FieldWrite = "write"
 	// FieldRegistries holds the string denoting the registries field in the database.
 	FieldRegistries = "registries"
+	// FieldCidrs holds the string denoting the cidrs field in the database.
+	FieldCidrs = "cidrs"
+	// FieldPackages holds the string denoting the packages field in the database.
+	FieldPackages = "packages"
+	// FieldTrustRuleID holds the string denoting the trust_rule_id field in the database.
+	FieldTrustRuleID = "trust_rule_id"
 	// FieldCreatedAt holds the string denoting the created_at field in the database.
 	FieldCreatedAt = "created_at"
 	// FieldExpiresAt holds the string denoting the expires_at field in the database.
@@ -59,6 +65,9 @@ var Columns = []string{
 	FieldHint,
 	FieldWrite,
 	FieldRegistries,
+	FieldCidrs,
+	FieldPackages,
+	FieldTrustRuleID,
 	FieldCreatedAt,
 	FieldExpiresAt,
 	FieldLastUsedAt,
@@ -87,6 +96,10 @@ var (
 	DefaultWrite bool
 	// DefaultRegistries holds the default value on creation for the "registries" field.
 	DefaultRegistries []uuid.UUID
+	// DefaultCidrs holds the default value on creation for the "cidrs" field.
+	DefaultCidrs []string
+	// DefaultPackages holds the default value on creation for the "packages" field.
+	DefaultPackages []string
 	// DefaultID holds the default value on creation for the "id" field.
 	DefaultID func() uuid.UUID
 )
@@ -122,6 +135,11 @@ func ByHint(opts ...sql.OrderTermOption) OrderOption {
 // ByWrite orders the results by the write field.
 func ByWrite(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldWrite, opts...).ToFunc()
+}
+
+// ByTrustRuleID orders the results by the trust_rule_id field.
+func ByTrustRuleID(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldTrustRuleID, opts...).ToFunc()
 }
 
 // ByCreatedAt orders the results by the created_at field.

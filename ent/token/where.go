@@ -86,6 +86,11 @@ func Write(v bool) predicate.Token {
 	return predicate.Token(sql.FieldEQ(FieldWrite, v))
 }
 
+// TrustRuleID applies equality check predicate on the "trust_rule_id" field. It's identical to TrustRuleIDEQ.
+func TrustRuleID(v uuid.UUID) predicate.Token {
+	return predicate.Token(sql.FieldEQ(FieldTrustRuleID, v))
+}
+
 // CreatedAt applies equality check predicate on the "created_at" field. It's identical to CreatedAtEQ.
 func CreatedAt(v time.Time) predicate.Token {
 	return predicate.Token(sql.FieldEQ(FieldCreatedAt, v))
@@ -354,6 +359,56 @@ func WriteEQ(v bool) predicate.Token {
 // WriteNEQ applies the NEQ predicate on the "write" field.
 func WriteNEQ(v bool) predicate.Token {
 	return predicate.Token(sql.FieldNEQ(FieldWrite, v))
+}
+
+// TrustRuleIDEQ applies the EQ predicate on the "trust_rule_id" field.
+func TrustRuleIDEQ(v uuid.UUID) predicate.Token {
+	return predicate.Token(sql.FieldEQ(FieldTrustRuleID, v))
+}
+
+// TrustRuleIDNEQ applies the NEQ predicate on the "trust_rule_id" field.
+func TrustRuleIDNEQ(v uuid.UUID) predicate.Token {
+	return predicate.Token(sql.FieldNEQ(FieldTrustRuleID, v))
+}
+
+// TrustRuleIDIn applies the In predicate on the "trust_rule_id" field.
+func TrustRuleIDIn(vs ...uuid.UUID) predicate.Token {
+	return predicate.Token(sql.FieldIn(FieldTrustRuleID, vs...))
+}
+
+// TrustRuleIDNotIn applies the NotIn predicate on the "trust_rule_id" field.
+func TrustRuleIDNotIn(vs ...uuid.UUID) predicate.Token {
+	return predicate.Token(sql.FieldNotIn(FieldTrustRuleID, vs...))
+}
+
+// TrustRuleIDGT applies the GT predicate on the "trust_rule_id" field.
+func TrustRuleIDGT(v uuid.UUID) predicate.Token {
+	return predicate.Token(sql.FieldGT(FieldTrustRuleID, v))
+}
+
+// TrustRuleIDGTE applies the GTE predicate on the "trust_rule_id" field.
+func TrustRuleIDGTE(v uuid.UUID) predicate.Token {
+	return predicate.Token(sql.FieldGTE(FieldTrustRuleID, v))
+}
+
+// TrustRuleIDLT applies the LT predicate on the "trust_rule_id" field.
+func TrustRuleIDLT(v uuid.UUID) predicate.Token {
+	return predicate.Token(sql.FieldLT(FieldTrustRuleID, v))
+}
+
+// TrustRuleIDLTE applies the LTE predicate on the "trust_rule_id" field.
+func TrustRuleIDLTE(v uuid.UUID) predicate.Token {
+	return predicate.Token(sql.FieldLTE(FieldTrustRuleID, v))
+}
+
+// TrustRuleIDIsNil applies the IsNil predicate on the "trust_rule_id" field.
+func TrustRuleIDIsNil() predicate.Token {
+	return predicate.Token(sql.FieldIsNull(FieldTrustRuleID))
+}
+
+// TrustRuleIDNotNil applies the NotNil predicate on the "trust_rule_id" field.
+func TrustRuleIDNotNil() predicate.Token {
+	return predicate.Token(sql.FieldNotNull(FieldTrustRuleID))
 }
 
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.

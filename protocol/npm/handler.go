@@ -13,34 +13,21 @@ type Handler struct {
 }
 
 // Serve answers a request for the registry of the target. Whoever calls it has
-// authenticated and authorized the request.
+// authenticated the request and found that it may read the registry; what it
+// may do besides, each endpoint asks.
 func (h *Handler) Serve(w http.ResponseWriter, r *http.Request, t protocol.Target) {
 	protocol.Harden(w.Header())
-	to, err := parse(t.Path)
+	e, p, err := parse(t.Path)
 	if err != nil {
 		protocol.Problem(w, r, err)
 		return
 	}
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		protocol.NotAllowed(w, r, "GET, HEAD")
+	answer := e.of(r.Method)
+	if answer == nil {
+		protocol.NotAllowed(w, r, e.methods())
 		return
 	}
-	switch to.family {
-	case routeInfo:
-		h.info(w, r, t)
-	case routePing:
-		h.ping(w, r, t)
-	case routeWhoami:
-		h.whoami(w, r, t)
-	case routeTags:
-		h.distTags(w, r, t, to.pkg)
-	case routePackument:
-		h.packument(w, r, t, to.pkg)
-	case routeVersion:
-		h.version(w, r, t, to.pkg, to.rest)
-	case routeTarball:
-		h.tarball(w, r, t, to.pkg, to.rest)
-	}
+	answer(h, w, r, t, p)
 }
 
 func npmPackage(name string) coord.Package {

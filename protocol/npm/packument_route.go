@@ -11,8 +11,8 @@ import (
 )
 
 // packument answers GET /{pkg} in the full or the abbreviated form.
-func (h *Handler) packument(w http.ResponseWriter, r *http.Request, t protocol.Target, pkg string) {
-	v, err := h.Gate.List(r.Context(), t.Registry, npmPackage(pkg))
+func (h *Handler) packument(w http.ResponseWriter, r *http.Request, t protocol.Target, p params) {
+	v, err := h.Gate.List(r.Context(), t.Registry, npmPackage(p.pkg))
 	if err != nil {
 		protocol.Problem(w, r, err)
 		return
@@ -25,13 +25,13 @@ func (h *Handler) packument(w http.ResponseWriter, r *http.Request, t protocol.T
 }
 
 // version answers GET /{pkg}/{version|tag} with one manifest, or a refusal.
-func (h *Handler) version(w http.ResponseWriter, r *http.Request, t protocol.Target, pkg, which string) {
-	v, err := h.Gate.List(r.Context(), t.Registry, npmPackage(pkg))
+func (h *Handler) version(w http.ResponseWriter, r *http.Request, t protocol.Target, p params) {
+	v, err := h.Gate.List(r.Context(), t.Registry, npmPackage(p.pkg))
 	if err != nil {
 		protocol.Problem(w, r, err)
 		return
 	}
-	e, err := pick(v, which)
+	e, err := pick(v, p.rest)
 	if err != nil {
 		protocol.Problem(w, r, err)
 		return

@@ -9,17 +9,17 @@ import (
 
 // info answers GET / of a registry, which people open to see whether the
 // address is right.
-func (h *Handler) info(w http.ResponseWriter, r *http.Request, t protocol.Target) {
+func (h *Handler) info(w http.ResponseWriter, r *http.Request, t protocol.Target, _ params) {
 	small(w, r, [][2]string{{"registry", t.RegistryName}, {"ecosystem", "npm"}, {"url", t.BaseURL}})
 }
 
 // ping answers npm ping.
-func (h *Handler) ping(w http.ResponseWriter, r *http.Request, _ protocol.Target) {
+func (h *Handler) ping(w http.ResponseWriter, r *http.Request, _ protocol.Target, _ params) {
 	small(w, r, nil)
 }
 
 // whoami answers npm whoami with the name of the subject.
-func (h *Handler) whoami(w http.ResponseWriter, r *http.Request, t protocol.Target) {
+func (h *Handler) whoami(w http.ResponseWriter, r *http.Request, t protocol.Target, _ params) {
 	if t.Subject == "" {
 		protocol.Problem(w, r, errs.New(errs.Unauthenticated, "npm.whoami", "no token came with the request; put one into the npmrc for %s", t.BaseURL))
 		return

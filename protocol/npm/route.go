@@ -8,72 +8,57 @@ import (
 	"sluice.dev/sluice/tenants/errs"
 )
 
-// The families of routes that are read.
-const (
-	routeInfo      = iota // GET /
-	routePing             // GET /-/ping
-	routeWhoami           // GET /-/whoami
-	routeTags             // GET /-/package/{pkg}/dist-tags
-	routePackument        // GET /{pkg}
-	routeVersion          // GET /{pkg}/{version|tag}
-	routeTarball          // GET /{pkg}/-/{file}
-)
-
-// route is a parsed path.
-type route struct {
-	family int
-	pkg    string // normalized
-	rest   string // version, tag or file
-}
-
 // parse reads the escaped path below a registry. A scoped name may come as
 // @s/p, @s%2fp or @s%2Fp, with an escaped @ too; every segment is decoded
 // exactly once, so that nothing can hide behind a second encoding (O7).
-func parse(path string) (route, error) {
+func parse(path string) (*endpoint, params, error) {
 	segs, err := segments(path)
 	switch {
 	case err != nil:
-		return route{}, err
+		return nil, params{}, err
 	case len(segs) == 0:
-		return route{family: routeInfo}, nil
+		return atRoot, params{}, nil
 	case segs[0] == "-":
-		return parseDash(segs[1:])
+		return parseBelow(segs[1:])
 	}
 	pkg, rest, err := takeName(segs)
 	if err != nil {
-		return route{}, err
+		return nil, params{}, err
+	}
+	p := params{pkg: pkg}
+	if n := len(rest); n >= 2 && rest[n-2] == "-rev" {
+		p.rev, rest = rest[n-1], rest[:n-2]
 	}
 	scope, _, scoped := strings.Cut(pkg, "/")
 	switch {
+	case len(rest) == 0 && p.rev != "":
+		return atPackageRev, p, nil
 	case len(rest) == 0:
-		return route{routePackument, pkg, ""}, nil
-	case len(rest) == 1:
-		return route{routeVersion, pkg, rest[0]}, nil
+		return atPackage, p, nil
+	case len(rest) == 1 && p.rev == "":
+		p.rest = rest[0]
+		return atVersion, p, nil
 	case rest[0] == "-" && len(rest) == 2:
-		return route{routeTarball, pkg, rest[1]}, nil
+		p.rest = rest[1]
 	case rest[0] == "-" && len(rest) == 3 && scoped && rest[1] == scope:
 		// The old spelling: /@s/p/-/@s/p-1.0.0.tgz.
-		return route{routeTarball, pkg, rest[1] + "/" + rest[2]}, nil
+		p.rest = rest[1] + "/" + rest[2]
+	default:
+		return nil, params{}, nothingHere()
 	}
-	return route{}, nothingHere()
+	if p.rev != "" {
+		return atTarballRev, p, nil
+	}
+	return atTarball, p, nil
 }
 
-func parseDash(segs []string) (route, error) {
-	switch {
-	case len(segs) == 1 && segs[0] == "ping":
-		return route{family: routePing}, nil
-	case len(segs) == 1 && segs[0] == "whoami":
-		return route{family: routeWhoami}, nil
-	case len(segs) >= 3 && segs[0] == "package" && segs[len(segs)-1] == "dist-tags":
-		pkg, rest, err := takeName(segs[1 : len(segs)-1])
-		if err != nil {
-			return route{}, err
-		}
-		if len(rest) == 0 {
-			return route{family: routeTags, pkg: pkg}, nil
+func parseBelow(segs []string) (*endpoint, params, error) {
+	for _, p := range below {
+		if out, ok, err := p.match(segs); ok {
+			return p.endpoint, out, err
 		}
 	}
-	return route{}, nothingHere()
+	return nil, params{}, nothingHere()
 }
 
 // segments decodes the segments of a path. A slash may be escaped only between a

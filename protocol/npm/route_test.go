@@ -8,37 +8,61 @@ import (
 )
 
 func TestO7_PathsAreReadOnce(t *testing.T) {
+	type route struct {
+		at        *endpoint
+		pkg, rest string
+	}
+	ping, whoami, tags := registryPaths[0], registryPaths[1], registryPaths[2]
 	for path, want := range map[string]route{
-		"/":                                {routeInfo, "", ""},
-		"":                                 {routeInfo, "", ""},
-		"/-/ping":                          {routePing, "", ""},
-		"/-/whoami":                        {routeWhoami, "", ""},
-		"/x":                               {routePackument, "x", ""},
-		"/x/":                              {routePackument, "x", ""},
-		"/JSONStream":                      {routePackument, "JSONStream", ""},
-		"/%78":                             {routePackument, "x", ""},
-		"/@s/p":                            {routePackument, "@s/p", ""},
-		"/@s%2fp":                          {routePackument, "@s/p", ""},
-		"/@s%2Fp":                          {routePackument, "@s/p", ""},
-		"/%40s%2fp":                        {routePackument, "@s/p", ""},
-		"/%40s/p":                          {routePackument, "@s/p", ""},
-		"/x/1.0.0":                         {routeVersion, "x", "1.0.0"},
-		"/x/latest":                        {routeVersion, "x", "latest"},
-		"/@s%2fp/1.0.0":                    {routeVersion, "@s/p", "1.0.0"},
-		"/@s/p/1.0.0":                      {routeVersion, "@s/p", "1.0.0"},
-		"/x/-/x-1.0.0.tgz":                 {routeTarball, "x", "x-1.0.0.tgz"},
-		"/@s/p/-/p-1.0.0.tgz":              {routeTarball, "@s/p", "p-1.0.0.tgz"},
-		"/@s%2fp/-/p-1.0.0.tgz":            {routeTarball, "@s/p", "p-1.0.0.tgz"},
-		"/@s/p/-/@s/p-1.0.0.tgz":           {routeTarball, "@s/p", "@s/p-1.0.0.tgz"},
-		"/@s/p/-/@s%2fp-1.0.0.tgz":         {routeTarball, "@s/p", "@s/p-1.0.0.tgz"},
-		"/-/package/x/dist-tags":           {routeTags, "x", ""},
-		"/-/package/@s%2fp/dist-tags":      {routeTags, "@s/p", ""},
-		"/-/package/@s/p/dist-tags":        {routeTags, "@s/p", ""},
-		"/-/package/dist-tags/dist-tags":   {routeTags, "dist-tags", ""},
-		"/x/" + strings.Repeat("1", 10000): {routeVersion, "x", strings.Repeat("1", 10000)},
+		"/":                                {atRoot, "", ""},
+		"":                                 {atRoot, "", ""},
+		"/-/ping":                          {ping, "", ""},
+		"/-/whoami":                        {whoami, "", ""},
+		"/x":                               {atPackage, "x", ""},
+		"/x/":                              {atPackage, "x", ""},
+		"/JSONStream":                      {atPackage, "JSONStream", ""},
+		"/%78":                             {atPackage, "x", ""},
+		"/@s/p":                            {atPackage, "@s/p", ""},
+		"/@s%2fp":                          {atPackage, "@s/p", ""},
+		"/@s%2Fp":                          {atPackage, "@s/p", ""},
+		"/%40s%2fp":                        {atPackage, "@s/p", ""},
+		"/%40s/p":                          {atPackage, "@s/p", ""},
+		"/x/1.0.0":                         {atVersion, "x", "1.0.0"},
+		"/x/latest":                        {atVersion, "x", "latest"},
+		"/@s%2fp/1.0.0":                    {atVersion, "@s/p", "1.0.0"},
+		"/@s/p/1.0.0":                      {atVersion, "@s/p", "1.0.0"},
+		"/x/-/x-1.0.0.tgz":                 {atTarball, "x", "x-1.0.0.tgz"},
+		"/@s/p/-/p-1.0.0.tgz":              {atTarball, "@s/p", "p-1.0.0.tgz"},
+		"/@s%2fp/-/p-1.0.0.tgz":            {atTarball, "@s/p", "p-1.0.0.tgz"},
+		"/@s/p/-/@s/p-1.0.0.tgz":           {atTarball, "@s/p", "@s/p-1.0.0.tgz"},
+		"/@s/p/-/@s%2fp-1.0.0.tgz":         {atTarball, "@s/p", "@s/p-1.0.0.tgz"},
+		"/-/package/x/dist-tags":           {tags, "x", ""},
+		"/-/package/@s%2fp/dist-tags":      {tags, "@s/p", ""},
+		"/-/package/@s/p/dist-tags":        {tags, "@s/p", ""},
+		"/-/package/dist-tags/dist-tags":   {tags, "dist-tags", ""},
+		"/x/" + strings.Repeat("1", 10000): {atVersion, "x", strings.Repeat("1", 10000)},
 	} {
-		if got, err := parse(path); err != nil || got != want {
+		at, p, err := parse(path)
+		if got := (route{at, p.pkg, p.rest}); err != nil || got != want || p.rev != "" {
 			t.Errorf("parse(%.60q) = %v, %v, want %v", path, got, err, want)
+		}
+	}
+}
+
+func TestRoute_Revisions(t *testing.T) {
+	for path, want := range map[string]struct {
+		at             *endpoint
+		pkg, rest, rev string
+	}{
+		"/x/-rev/3-0":                     {atPackageRev, "x", "", "3-0"},
+		"/@s%2fp/-rev/3-0":                {atPackageRev, "@s/p", "", "3-0"},
+		"/x/-/x-1.0.0.tgz/-rev/3-0":       {atTarballRev, "x", "x-1.0.0.tgz", "3-0"},
+		"/@s/p/-/p-1.0.0.tgz/-rev/3-0":    {atTarballRev, "@s/p", "p-1.0.0.tgz", "3-0"},
+		"/@s/p/-/@s/p-1.0.0.tgz/-rev/3-0": {atTarballRev, "@s/p", "@s/p-1.0.0.tgz", "3-0"},
+	} {
+		at, p, err := parse(path)
+		if err != nil || at != want.at || p.pkg != want.pkg || p.rest != want.rest || p.rev != want.rev {
+			t.Errorf("parse(%s) = %v, %+v, %v", path, at, p, err)
 		}
 	}
 }
@@ -79,7 +103,7 @@ func TestF5_HostilePathsGetAClearError(t *testing.T) {
 		"/-":                           {errs.NotFound, "nothing at this path"},
 		"/-/package/..%2f/dist-tags":   {errs.Invalid, "escaped slash"},
 	} {
-		got, err := parse(path)
+		_, got, err := parse(path)
 		if !errs.Is(err, c.kind) || !strings.Contains(errs.Public(err), c.says) {
 			t.Errorf("parse(%.60q) = %v, %v, want %v that says %q", path, got, err, c.kind, c.says)
 		}
@@ -114,7 +138,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("/@s%2fp/-/@s/p-1.0.0.tgz")
 	f.Add("/-/package/%40s%2Fp/dist-tags")
 	f.Fuzz(func(t *testing.T, path string) {
-		got, err := parse(path)
+		_, got, err := parse(path)
 		if err != nil {
 			return
 		}

@@ -8,8 +8,8 @@ import (
 
 // distTags answers GET /-/package/{pkg}/dist-tags with the tags after the
 // policy: none points at a version that lists hide (P7).
-func (h *Handler) distTags(w http.ResponseWriter, r *http.Request, t protocol.Target, pkg string) {
-	v, err := h.Gate.List(r.Context(), t.Registry, npmPackage(pkg))
+func (h *Handler) distTags(w http.ResponseWriter, r *http.Request, t protocol.Target, p params) {
+	v, err := h.Gate.List(r.Context(), t.Registry, npmPackage(p.pkg))
 	if err != nil {
 		protocol.Problem(w, r, err)
 		return

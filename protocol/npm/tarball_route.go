@@ -17,7 +17,8 @@ import (
 // tarball answers GET /{pkg}/-/{file} with the bytes, or a refusal. Bytes that
 // still arrive from a remote are passed on as they come; the gate keeps the last
 // ones back until the digest matches (R2).
-func (h *Handler) tarball(w http.ResponseWriter, r *http.Request, t protocol.Target, pkg, file string) {
+func (h *Handler) tarball(w http.ResponseWriter, r *http.Request, t protocol.Target, p params) {
+	pkg, file := p.pkg, p.rest
 	version, ok := versionOf(pkg, file)
 	if !ok {
 		protocol.Problem(w, r, errs.New(errs.NotFound, "npm.tarball", "%.200q is no tarball of %s; they are named %s-{version}.tgz", file, pkg, baseName(pkg)))

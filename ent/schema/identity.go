@@ -1,0 +1,55 @@
+package schema
+
+import (
+	"entgo.io/ent"
+	"entgo.io/ent/schema"
+	"entgo.io/ent/schema/field"
+	"github.com/google/uuid"
+)
+
+// TrustRule says which identities of an outside issuer may publish in a
+// registry.
+type TrustRule struct{ ent.Schema }
+
+// Annotations of the entity.
+func (TrustRule) Annotations() []schema.Annotation { return table("trust_rules") }
+
+// Mixin of the entity.
+func (TrustRule) Mixin() []ent.Mixin { return []ent.Mixin{Identified{}, Owned{}} }
+
+// Fields of the entity.
+func (TrustRule) Fields() []ent.Field {
+	return []ent.Field{
+		field.UUID("registry_id", uuid.UUID{}).Immutable(),
+		field.String("name").Immutable(),
+		field.String("issuer").Immutable(),
+		field.JSON("claims", map[string]string{}).Immutable(),
+		field.JSON("packages", []string{}).Default([]string{}).Immutable(),
+		field.Time("created_at").Immutable(),
+		field.Time("last_used_at").Optional().Nillable(),
+	}
+}
+
+// LoginRequest is a client that waits for a person to say yes in a browser.
+type LoginRequest struct{ ent.Schema }
+
+// Annotations of the entity.
+func (LoginRequest) Annotations() []schema.Annotation { return table("login_requests") }
+
+// Mixin of the entity.
+func (LoginRequest) Mixin() []ent.Mixin { return []ent.Mixin{Identified{}, Owned{}} }
+
+// Fields of the entity.
+func (LoginRequest) Fields() []ent.Field {
+	return []ent.Field{
+		field.UUID("registry_id", uuid.UUID{}).Immutable(),
+		field.Bytes("secret_hash").Sensitive().Immutable(),
+		field.Bytes("page_hash").Sensitive().Immutable(),
+		field.String("client").Default("").Immutable(),
+		field.Time("created_at").Immutable(),
+		field.Time("expires_at").Immutable(),
+		field.UUID("token_id", uuid.UUID{}).Optional().Nillable(),
+		field.Bytes("token_sealed").Sensitive().Optional().Nillable(),
+		field.Time("ended_at").Optional().Nillable(),
+	}
+}
