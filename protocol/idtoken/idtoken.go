@@ -126,6 +126,9 @@ func (v *Verifier) Verify(ctx context.Context, raw, issuer, audience string) (Id
 	if err != nil {
 		return Identity{}, errs.Wrap(err, errs.Unauthenticated, op, "the identity token is not valid")
 	}
+	if !v.now().Before(t.Expiry) { // the last moment counts too (RFC 7519, 4.1.4)
+		return Identity{}, errs.New(errs.Unauthenticated, op, "the identity token has expired")
+	}
 	out := Identity{Issuer: t.Issuer, Subject: t.Subject}
 	if err := t.Claims(&out.Claims); err != nil {
 		return Identity{}, errs.Wrap(err, errs.Unauthenticated, op, "the claims of the identity token cannot be read")
