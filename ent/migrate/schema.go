@@ -612,6 +612,7 @@ var (
 		{Name: "registries", Type: field.TypeJSON},
 		{Name: "cidrs", Type: field.TypeJSON},
 		{Name: "packages", Type: field.TypeJSON},
+		{Name: "parent_id", Type: field.TypeUUID, Nullable: true},
 		{Name: "trust_rule_id", Type: field.TypeUUID, Nullable: true},
 		{Name: "created_at", Type: field.TypeTime},
 		{Name: "expires_at", Type: field.TypeTime, Nullable: true},
@@ -627,7 +628,7 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "tokens_members_tokens",
-				Columns:    []*schema.Column{TokensColumns[14]},
+				Columns:    []*schema.Column{TokensColumns[15]},
 				RefColumns: []*schema.Column{MembersColumns[0]},
 				OnDelete:   schema.SetNull,
 			},

@@ -12,6 +12,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -181,6 +182,11 @@ func (s *Service) Allowed(ctx context.Context, who Subject, registry uuid.UUID) 
 	return c.on(registry).list(), nil
 }
 
+// noLonger is what a credential says that ended while it was used.
+func noLonger() error {
+	return errs.New(errs.Unauthenticated, "access", "the login or token has ended; log in again")
+}
+
 func noRegistry() error {
 	return errs.New(errs.NotFound, "access.Require", "the registry does not exist").On("registry")
 }
@@ -190,6 +196,9 @@ func noRegistry() error {
 func missing(who Subject, a Action, registry uuid.UUID) error {
 	if who.IsAnonymous() {
 		return errs.New(errs.Unauthenticated, "access.Require", "this needs %s; log in or send a token", a)
+	}
+	if len(who.Packages) > 0 && who.Write && !a.Reading() {
+		return errs.New(errs.Forbidden, "access.Require", "this needs %s beyond single packages; the token %q may only write to the packages %s", a, who.Name, strings.Join(who.Packages, ", "))
 	}
 	where := "on the organization"
 	if registry != uuid.Nil && a.PerRegistry() {

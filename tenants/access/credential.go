@@ -42,9 +42,14 @@ func (c *credential) can(a Action, registry uuid.UUID) (bool, error) {
 
 // covers reports whether the credential's scope reaches the action there.
 func (c *credential) covers(a Action, registry uuid.UUID) bool {
-	if !c.subject.Write && !a.Reading() {
+	if !a.Reading() && (!c.subject.Write || len(c.subject.Packages) > 0) {
 		return false
 	}
+	return c.reaches(a, registry)
+}
+
+// reaches is covers for a token that may write.
+func (c *credential) reaches(a Action, registry uuid.UUID) bool {
 	if len(c.subject.Registries) == 0 {
 		return true
 	}
@@ -66,7 +71,7 @@ func (c *credential) on(registry uuid.UUID) set {
 	if registry != uuid.Nil {
 		may |= c.owner.registries[registry]
 	}
-	if !c.subject.Write {
+	if !c.subject.Write || len(c.subject.Packages) > 0 {
 		may &= reading
 	}
 	if len(c.subject.Registries) > 0 {
@@ -166,7 +171,23 @@ func (s *Service) credentialOf(ctx context.Context, st *state, k key) (*credenti
 	// When access changes meanwhile, this state has been dropped, and with it
 	// what is remembered here.
 	kept, _ := st.credentials.LoadOrStore(k, c)
+	if st.added.Add(1)%pruneEvery == 0 {
+		st.prune(s.now())
+	}
 	return kept.(*credential), nil
+}
+
+// pruneEvery is after how many credentials those that have expired are dropped.
+// A build makes one of fifteen minutes for every package that it publishes.
+const pruneEvery = 256
+
+func (st *state) prune(now time.Time) {
+	st.credentials.Range(func(k, c any) bool {
+		if c.(*credential).expired(now) {
+			st.credentials.Delete(k)
+		}
+		return true
+	})
 }
 
 // find reads a credential in the transaction, nil when there is none that is
@@ -186,10 +207,14 @@ func (st *state) find(ctx context.Context, tx *db.Tx, k key) (*credential, error
 		return nil, err
 	}
 	c := &credential{st: st, who: TokenPrincipal(t.ID), used: new(atomic.Int64), subject: Subject{
-		Kind: KindToken, TokenID: t.ID, Name: t.Name, Write: t.Write, Registries: slices.Clone(t.Registries), org: st.org, key: k}}
+		Kind: KindToken, TokenID: t.ID, Name: t.Name, Write: t.Write, Registries: slices.Clone(t.Registries), Packages: t.Packages, org: st.org, key: k}}
+	if c.subject.Networks, err = parseNetworks(t.Cidrs); err != nil {
+		return nil, err
+	}
 	slices.SortFunc(c.subject.Registries, compareIDs)
 	if t.ExpiresAt != nil {
 		c.expires = *t.ExpiresAt
+		c.subject.Expires = c.expires
 	}
 	if t.MemberID != nil {
 		m := t.Edges.Member
@@ -197,6 +222,16 @@ func (st *state) find(ctx context.Context, tx *db.Tx, k key) (*credential, error
 			return nil, nil
 		}
 		c.who, c.subject.Kind, c.subject.MemberID, c.subject.Name = MemberPrincipal(m.ID), KindMember, m.ID, m.Email
+	}
+	switch {
+	case t.TrustRuleID != nil:
+		c.who = Principal{KindTrust, *t.TrustRuleID}
+	case t.MemberID == nil && t.ParentID != nil:
+		root, err := rootOf(ctx, tx, t)
+		if err != nil || root == nil {
+			return nil, err
+		}
+		c.who = TokenPrincipal(root.ID)
 	}
 	c.owner = st.compile(c.who)
 	return c, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/casbin/casbin/v2"
 	"github.com/google/uuid"
@@ -23,7 +24,8 @@ type state struct {
 	roles    map[string]set
 	places   map[Principal][]uuid.UUID // where each has grants; uuid.Nil is the organization
 
-	credentials sync.Map // key → *credential; only of credentials that are alive
+	credentials sync.Map      // key → *credential; only of credentials that were alive
+	added       atomic.Uint64 // how many there have been
 }
 
 // state returns the organization's state, from memory when that may be trusted.
@@ -51,6 +53,13 @@ func load(ctx context.Context, tx *db.Tx) (*state, error) {
 	bindings, err := loadBindings(ctx, tx)
 	if err != nil {
 		return nil, fmt.Errorf("load grants: %w", err)
+	}
+	rules, err := tx.Ent.TrustRule.Query().All(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("load trust rules: %w", err)
+	}
+	for _, r := range rules {
+		bindings = append(bindings, binding{who: Principal{KindTrust, r.ID}, role: Publisher, registry: r.RegistryID})
 	}
 	st := &state{org: org, roles: make(map[string]set, len(roles)), places: make(map[Principal][]uuid.UUID)}
 	if st.enforcer, err = newEnforcer(roles, bindings); err != nil {

@@ -2,6 +2,8 @@ package access
 
 import (
 	"context"
+	"net/netip"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -17,18 +19,23 @@ const (
 	KindMember    Kind = "MEMBER" // a person, by session or personal token
 	KindToken     Kind = "TOKEN"  // a service token
 	KindSystem    Kind = "SYSTEM" // a job or a command on the server; may do everything
+	KindTrust     Kind = "TRUST"  // a trust rule: of principals only, never of subjects
 )
 
 // Principal is somebody whom roles are granted to: a member, or a service token.
+// A trust rule has its one role by itself, and none can be granted to it.
 type Principal struct {
-	Kind Kind // KindMember or KindToken
+	Kind Kind // KindMember, KindToken or KindTrust
 	ID   uuid.UUID
 }
 
 // String returns the principal as Casbin knows it.
 func (p Principal) String() string {
-	if p.Kind == KindToken {
+	switch p.Kind {
+	case KindToken:
 		return "token:" + p.ID.String()
+	case KindTrust:
+		return "trust:" + p.ID.String()
 	}
 	return "member:" + p.ID.String()
 }
@@ -48,6 +55,13 @@ type Subject struct {
 	Name       string      // e-mail, token name, or name of the job
 	Write      bool        // false: may only do actions that read
 	Registries []uuid.UUID // the token's scope, sorted; empty is all that its owner may
+	// Packages are the name patterns that the token may write to, and it may
+	// then change nothing else; empty is no limit. See [Service.Write].
+	Packages []string
+	// Networks are those that the token may come from; empty is all. That it
+	// came from one was looked at when it was authenticated.
+	Networks []netip.Prefix
+	Expires  time.Time // when the token ends; zero is never
 
 	org  uuid.UUID
 	key  key         // to find the credential again when something changed
@@ -66,8 +80,9 @@ func System(name string) Subject { return Subject{Kind: KindSystem, Name: name, 
 // IsAnonymous reports whether no credential was given.
 func (s Subject) IsAnonymous() bool { return s.Kind == KindAnonymous }
 
-// Principal returns whom the subject's grants belong to, and false for
-// anonymous and system subjects.
+// Principal returns whom the subject is, as grants name them, and false for
+// anonymous and system subjects. A token that was made from another one, or by
+// a trust rule, has no grants of its own.
 func (s Subject) Principal() (Principal, bool) {
 	switch s.Kind {
 	case KindMember:

@@ -11,7 +11,6 @@ import (
 
 	"sluice.dev/sluice/ent"
 	"sluice.dev/sluice/ent/db"
-	"sluice.dev/sluice/ent/rolegrant"
 	"sluice.dev/sluice/ent/token"
 	"sluice.dev/sluice/tenants/audit"
 	"sluice.dev/sluice/tenants/errs"
@@ -28,6 +27,10 @@ type Token struct {
 	Hint       string // the secret's last characters
 	Write      bool
 	Registries []uuid.UUID // empty: wherever its owner may
+	Packages   []string    // name patterns that it may write to; empty: no limit
+	Networks   []string    // CIDR ranges that it may come from; empty: all
+	Parent     uuid.UUID   // the token that it was made from, with which it ends; uuid.Nil for none
+	TrustRule  uuid.UUID   // the rule by which it was exchanged; uuid.Nil for none
 	CreatedAt  time.Time
 	ExpiresAt  *time.Time // nil is never
 	LastUsedAt *time.Time // to a few seconds; nil before the first use
@@ -44,7 +47,14 @@ type TokenInput struct {
 	Roles      []Place     // first roles of a service token
 	Write      bool        // false: only actions that read
 	Registries []uuid.UUID // limits the token to these; empty is no limit
-	ExpiresAt  time.Time   // zero is never
+	// Packages limits what the token may write to packages by these patterns of
+	// names, as coord.ParsePattern reads them; it may then change nothing else.
+	// Empty is no limit.
+	Packages []string
+	// Networks limits where the token may be used to these CIDR ranges or
+	// addresses; empty is no limit. What a limited token makes is limited too.
+	Networks  []string
+	ExpiresAt time.Time // zero is never
 }
 
 func (in *TokenInput) normalize(now time.Time) error {
@@ -66,7 +76,12 @@ func (in *TokenInput) normalize(now time.Time) error {
 	case in.MemberID != uuid.Nil && len(in.Roles) > 0:
 		return errs.New(errs.Invalid, op, "a personal token has its owner's rights and no roles of its own").On("roles")
 	}
-	return nil
+	var err error
+	if in.Packages, err = checkPackages(op, in.Packages); err != nil {
+		return err
+	}
+	in.Networks, err = checkNetworks(op, in.Networks)
+	return err
 }
 
 // CreateToken makes a token and returns its secret, which is stored nowhere and
@@ -82,10 +97,10 @@ func (s *Service) CreateToken(ctx context.Context, in TokenInput) (secret string
 		return "", Token{}, fmt.Errorf("draw a secret: %w", err)
 	}
 	err = s.change(ctx, func(ctx context.Context, t *turn) error {
-		if err := t.mayMake(in); err != nil {
+		if err := t.mayMake(&in); err != nil {
 			return err
 		}
-		out, err = t.createToken(ctx, in, secret)
+		out, err = t.createToken(ctx, in, secret, uuid.Nil)
 		return err
 	})
 	if err != nil {
@@ -94,7 +109,7 @@ func (s *Service) CreateToken(ctx context.Context, in TokenInput) (secret string
 	return secret, out, nil
 }
 
-func (t *turn) mayMake(in TokenInput) error {
+func (t *turn) mayMake(in *TokenInput) error {
 	const op = "access.CreateToken"
 	need := TokenManage
 	if in.MemberID != uuid.Nil {
@@ -112,10 +127,12 @@ func (t *turn) mayMake(in TokenInput) error {
 	if end := t.me.expires; !end.IsZero() && (in.ExpiresAt.IsZero() || in.ExpiresAt.After(end)) {
 		return errs.New(errs.Forbidden, op, "a token made with an expiring token ends no later than it, at %s", end.UTC().Format(time.RFC3339)).On("expiresAt")
 	}
-	return nil
+	return t.boundNetworks(in)
 }
 
-func (t *turn) createToken(ctx context.Context, in TokenInput, secret string) (Token, error) {
+// createToken writes a token that the turn may make, from another one when
+// parent is not uuid.Nil.
+func (t *turn) createToken(ctx context.Context, in TokenInput, secret string, parent uuid.UUID) (Token, error) {
 	for _, id := range in.Registries {
 		if err := t.require(RegistryRead, id); err != nil {
 			return Token{}, err
@@ -126,11 +143,9 @@ func (t *turn) createToken(ctx context.Context, in TokenInput, secret string) (T
 			return Token{}, err
 		}
 	}
-	hash := hashOf(secret)
-	c := t.Ent.Token.Create().SetName(in.Name).SetHash(hash[:]).SetHint(secret[len(secret)-hintChars:]).
-		SetWrite(in.Write).SetRegistries(in.Registries).SetCreatedAt(t.s.now())
-	if in.Registries == nil {
-		c.SetRegistries([]uuid.UUID{})
+	c := t.newToken(in, secret)
+	if parent != uuid.Nil {
+		c.SetParentID(parent)
 	}
 	if in.MemberID != uuid.Nil {
 		if err := t.principalExists(ctx, MemberPrincipal(in.MemberID)); err != nil {
@@ -138,9 +153,27 @@ func (t *turn) createToken(ctx context.Context, in TokenInput, secret string) (T
 		}
 		c.SetMemberID(in.MemberID)
 	}
+	made, err := t.saveToken(ctx, c)
+	if err != nil {
+		return Token{}, err
+	}
+	return made, t.grantAll(ctx, TokenPrincipal(made.ID), in.Roles)
+}
+
+func (t *turn) newToken(in TokenInput, secret string) *ent.TokenCreate {
+	hash := hashOf(secret)
+	c := t.Ent.Token.Create().SetName(in.Name).SetHash(hash[:]).SetHint(secret[len(secret)-hintChars:]).
+		SetWrite(in.Write).SetRegistries(in.Registries).SetPackages(in.Packages).SetCidrs(in.Networks).SetCreatedAt(t.s.now())
+	if in.Registries == nil {
+		c.SetRegistries([]uuid.UUID{})
+	}
 	if !in.ExpiresAt.IsZero() {
 		c.SetExpiresAt(in.ExpiresAt)
 	}
+	return c
+}
+
+func (t *turn) saveToken(ctx context.Context, c *ent.TokenCreate) (Token, error) {
 	row, err := c.Save(ctx)
 	if err != nil {
 		return Token{}, err
@@ -148,45 +181,7 @@ func (t *turn) createToken(ctx context.Context, in TokenInput, secret string) (T
 	// No node remembers anything of a token that is new, so that none needs to
 	// forget; roles tell them by themselves.
 	made := readToken(row)
-	err = t.s.audit.Record(ctx, t.Tx, audit.Event{Action: "token:create", ObjectType: "token", ObjectID: row.ID.String(), After: made})
-	if err != nil {
-		return Token{}, err
-	}
-	return made, t.grantAll(ctx, TokenPrincipal(row.ID), in.Roles)
-}
-
-// RevokeToken ends a token for good, with the roles of a service token. One's
-// own personal tokens need nothing, others token:manage; without it they are
-// NotFound. Revoking again changes nothing.
-func (s *Service) RevokeToken(ctx context.Context, id uuid.UUID) error {
-	return s.change(ctx, func(ctx context.Context, t *turn) error {
-		row, err := t.Ent.Token.Get(ctx, id)
-		if err != nil && !ent.IsNotFound(err) {
-			return err
-		}
-		everybodys, cerr := t.can(TokenManage, uuid.Nil)
-		if cerr != nil {
-			return cerr
-		}
-		if err != nil || (!everybodys && !t.owns(row)) {
-			return errs.New(errs.NotFound, "access.RevokeToken", "the token does not exist")
-		}
-		if row.RevokedAt != nil {
-			return nil
-		}
-		if err := t.Ent.Token.UpdateOne(row).SetRevokedAt(s.now()).Exec(ctx); err != nil {
-			return err
-		}
-		_, err = t.Ent.RoleGrant.Delete().Where(rolegrant.SubjectKindEQ(rolegrant.SubjectKindTOKEN), rolegrant.SubjectID(id)).Exec(ctx)
-		if err != nil {
-			return err
-		}
-		return t.done(ctx, audit.Event{Action: "token:revoke", ObjectType: "token", ObjectID: id.String(), Before: readToken(row)})
-	})
-}
-
-func (t *turn) owns(row *ent.Token) bool {
-	return row.MemberID != nil && t.by.MemberID == *row.MemberID && *row.MemberID != uuid.Nil
+	return made, t.s.audit.Record(ctx, t.Tx, audit.Event{Action: "token:create", ObjectType: "token", ObjectID: row.ID.String(), After: made})
 }
 
 // Tokens lists tokens in the order in which they were made, revoked ones
@@ -218,10 +213,16 @@ func (s *Service) Tokens(ctx context.Context, p Page) (out []Token, err error) {
 }
 
 func readToken(t *ent.Token) Token {
-	out := Token{ID: t.ID, Name: t.Name, Hint: t.Hint, Write: t.Write, Registries: t.Registries,
+	out := Token{ID: t.ID, Name: t.Name, Hint: t.Hint, Write: t.Write, Registries: t.Registries, Packages: t.Packages, Networks: t.Cidrs,
 		CreatedAt: t.CreatedAt, ExpiresAt: t.ExpiresAt, LastUsedAt: t.LastUsedAt, RevokedAt: t.RevokedAt}
 	if t.MemberID != nil {
 		out.MemberID = *t.MemberID
+	}
+	if t.ParentID != nil {
+		out.Parent = *t.ParentID
+	}
+	if t.TrustRuleID != nil {
+		out.TrustRule = *t.TrustRuleID
 	}
 	return out
 }
