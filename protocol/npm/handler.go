@@ -9,7 +9,16 @@ import (
 
 // Handler answers npm clients. It is safe for concurrent use.
 type Handler struct {
-	Gate     protocol.Gate
+	Gate protocol.Gate
+
+	// For changes; see write.go.
+	Intake     Intake
+	Access     Access
+	Blobs      Blobs
+	Members    Members
+	MaxTarball int64 // bytes; zero is the default [MaxTarball]
+
+	// For logging in and what belongs to somebody; see account.go.
 	Accounts *Accounts // nil: nobody logs in through npm
 }
 
