@@ -9,7 +9,10 @@ import (
 
 // Handler answers npm clients. It is safe for concurrent use.
 type Handler struct {
-	Gate protocol.Gate
+	Gate       protocol.Gate
+	Advice     Advice
+	Search     Search
+	Provenance Provenance
 }
 
 // Serve answers a request for the registry of the target. Whoever calls it has

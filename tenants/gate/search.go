@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
@@ -32,6 +33,7 @@ type SearchAnswer struct {
 	Hits     []SearchHit
 	Total    int      // exact as far as the pages up to this one reach; an estimate behind them
 	Warnings []string // values of Warning headers about remotes that contributed nothing
+	At       time.Time
 }
 
 // SearchHit is a package with the version that lists show as its newest.
@@ -66,7 +68,7 @@ func (g *Gate) Search(ctx context.Context, req SearchRequest) (SearchAnswer, err
 	if err := s.remote(ctx); err != nil {
 		return SearchAnswer{}, err
 	}
-	out := SearchAnswer{Total: max(s.more+len(s.hits), 0), Warnings: s.warnings}
+	out := SearchAnswer{Total: max(s.more+len(s.hits), 0), Warnings: s.warnings, At: g.Now()}
 	if req.From < len(s.hits) {
 		out.Hits = s.hits[req.From:min(req.From+req.Size, len(s.hits))]
 	}
