@@ -20,7 +20,7 @@ const (
 
 // searchQuery is what a client looks for.
 type searchQuery struct {
-	text       string // as it came, for remotes
+	text       string // for remotes: without what is looked at here only
 	words      []string
 	scopes     []string
 	keywords   []string // alternatives
@@ -44,17 +44,27 @@ func parseSearch(q url.Values) (s searchQuery, err error) {
 	if s.from, err = searchNumber(q.Get("from"), "from", 0, maxSearchFrom); err != nil {
 		return s, err
 	}
+	var out []string
 	for _, word := range strings.Fields(s.text) {
-		qualifier, value, ok := strings.Cut(word, ":")
-		if !ok || value == "" || !s.qualify(strings.ToLower(qualifier), value) {
+		qualifier, value, _ := strings.Cut(word, ":")
+		known, ours := false, false
+		if value != "" {
+			known, ours = s.qualify(strings.ToLower(qualifier), value)
+		}
+		if !known {
 			s.words = append(s.words, word)
 		}
+		if !ours {
+			out = append(out, word)
+		}
 	}
+	s.text = strings.Join(out, " ")
 	return s, nil
 }
 
-// qualify reports whether a word is a qualifier.
-func (s *searchQuery) qualify(name, value string) bool {
+// qualify reports whether a word is a qualifier, and whether it is one that not
+// every source understands.
+func (s *searchQuery) qualify(name, value string) (known, ours bool) {
 	switch name {
 	case "scope":
 		s.scopes = append(s.scopes, "@"+strings.TrimPrefix(value, "@"))
@@ -66,11 +76,13 @@ func (s *searchQuery) qualify(name, value string) bool {
 		if yes := name == "is"; strings.EqualFold(value, "unstable") {
 			s.unstable = &yes
 		}
+		return true, true
 	case "boost-exact":
+		return true, true
 	default:
-		return false
+		return false, false
 	}
-	return true
+	return true, false
 }
 
 // fits narrows hits by what their newest version says of itself, nil when
