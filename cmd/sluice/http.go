@@ -20,7 +20,8 @@ func (n *node) handler() (http.Handler, error) {
 		return nil, err
 	}
 	registries := protocol.FromSnapshots(n.shapes)
-	packages := &npm.Handler{Gate: n.gate, Intake: n.intake, Access: n.access, Blobs: n.blobs, Members: n.access, Accounts: n.accounts()}
+	packages := &npm.Handler{Gate: n.gate, Intake: n.intake, Access: n.access, Blobs: n.blobs, Members: n.access, Accounts: n.accounts(),
+		Advice: n.gate, Search: n.gate, Provenance: n.gate}
 	s, err := protocol.NewServer(protocol.Config{
 		Addresses:     protocol.Addresses{PublicURL: n.flags.PublicURL, BaseDomains: n.flags.BaseDomain, Subdomains: n.flags.Subdomains, TrustedProxies: proxies},
 		Organizations: n.resolver, Access: n.access, Registries: registries,

@@ -20,6 +20,11 @@ type Handler struct {
 
 	// For logging in and what belongs to somebody; see account.go.
 	Accounts *Accounts // nil: nobody logs in through npm
+
+	// For what the registry knows besides lists and files.
+	Advice     Advice
+	Search     Search
+	Provenance Provenance
 }
 
 // Serve answers a request for the registry of the target. Whoever calls it has

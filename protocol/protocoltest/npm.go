@@ -19,8 +19,9 @@ import (
 
 // NPM is a faithful npm registry: full and abbreviated documents with strong
 // ETags and 304, gzip, truthful times, several dist-tags, integrity, shasum and
-// signatures (verifiable with the key at /-/npm/v1/keys), single manifests,
-// tarballs with HEAD and ranges.
+// signatures (verifiable with the key at /-/npm/v1/keys), attestations in signed
+// envelopes, search, single manifests, tarballs with HEAD and ranges. Nobody can
+// write to it over HTTP.
 type NPM struct {
 	URL string // of the registry, no trailing slash
 
@@ -49,6 +50,7 @@ type npmVersion struct {
 	manifest  map[string]any
 	tarball   []byte
 	published time.Time
+	attested  bool
 }
 
 // NewNPM starts a registry that ends with the test.

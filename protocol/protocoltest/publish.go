@@ -31,7 +31,7 @@ type Release struct {
 	Files        map[string]string // more files of the tarball, below package/
 	Manifest     map[string]any    // more members of the manifest, or other values
 	Dist         map[string]any    // more members of dist, or other values; nil removes
-	Attested     bool              // dist.attestations
+	Attested     bool              // dist.attestations, and what stands behind it
 }
 
 // NoLicense as Release.License leaves the member out.
@@ -56,7 +56,7 @@ func (n *NPM) Publish(pkg, version string, r Release) {
 		p.created = r.Published
 	}
 	manifest := manifestOf(pkg, version, r)
-	v := &npmVersion{version: version, published: r.Published, tarball: tarball(manifest, r.Files)}
+	v := &npmVersion{version: version, published: r.Published, attested: r.Attested, tarball: tarball(manifest, r.Files)}
 	manifest["_id"] = pkg + "@" + version
 	manifest["_npmUser"] = map[string]any{"name": "ann", "email": "ann@example.org"}
 	manifest["maintainers"] = []any{map[string]any{"name": "ann", "email": "ann@example.org"}}
@@ -122,7 +122,7 @@ func (n *NPM) dist(pkg, version string, r Release, tgz []byte) map[string]any {
 	if r.Attested {
 		d["attestations"] = map[string]any{
 			"url":        n.URL + "/-/npm/v1/attestations/" + strings.Replace(pkg, "/", "%2f", 1) + "@" + version,
-			"provenance": map[string]any{"predicateType": "https://slsa.dev/provenance/v1"},
+			"provenance": map[string]any{"predicateType": ProvenanceType},
 		}
 	}
 	for k, v := range r.Dist {
@@ -176,7 +176,7 @@ func revision(p *npmPackage) string {
 // abbreviate keeps the members that installers need.
 func abbreviate(m map[string]any) map[string]any {
 	out := map[string]any{}
-	for _, k := range strings.Fields("name version deprecated dependencies optionalDependencies devDependencies bundleDependencies " +
+	for _, k := range strings.Fields("name version deprecated dependencies acceptDependencies optionalDependencies devDependencies bundleDependencies " +
 		"peerDependencies peerDependenciesMeta bin directories dist engines funding cpu os libc _hasShrinkwrap") {
 		if v, ok := m[k]; ok {
 			out[k] = v

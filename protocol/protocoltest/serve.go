@@ -55,6 +55,12 @@ func (n *NPM) answer(w http.ResponseWriter, r *http.Request) {
 	case path == "-/npm/v1/keys":
 		n.keys(w)
 		return
+	case path == "-/v1/search":
+		n.search(w, r.URL.Query())
+		return
+	case strings.HasPrefix(path, "-/npm/v1/attestations/"):
+		n.attestations(w, strings.TrimPrefix(path, "-/npm/v1/attestations/"))
+		return
 	}
 	tags := strings.HasPrefix(path, "-/package/") && strings.HasSuffix(path, "/dist-tags")
 	path = strings.TrimSuffix(strings.TrimPrefix(path, "-/package/"), "/dist-tags")
