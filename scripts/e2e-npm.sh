@@ -7,7 +7,8 @@
 #                       that npm is configured for (or SLUICE_NPM_REMOTE)
 #   e2e-npm.sh short    the short form, without network; part of `make test`
 #
-# SLUICE_E2E_CLIENTS="npm berry" runs only those. The status is not 0 when a case
+# SLUICE_E2E_CLIENTS="npm yarn4" takes only those, SLUICE_E2E_CASES='^P2' only the
+# cases whose name matches, SLUICE_E2E_VERBOSE=1 shows what clients print. The status is not 0 when a case
 # failed. It starts bin/sluice on a free port with its data in a temporary
 # folder, and ends what it started.
 set -euo pipefail

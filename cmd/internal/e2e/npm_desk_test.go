@@ -17,11 +17,12 @@ import (
 type desk struct {
 	*stage
 	kit
-	team   string // the registry's name
-	id     string // the registry's
-	secret string
-	folder string // everything of the client is in it
-	locked *bench // has the lock file of the first row
+	team       string // the registry's name
+	registryID string
+	secret     string
+	folder     string // everything of the client is in it
+	before     *bench // has one of before a hold
+	locked     *bench // has the lock file of the first row
 }
 
 // own names a package of the desk's own.

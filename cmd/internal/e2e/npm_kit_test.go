@@ -54,7 +54,7 @@ var kits = []kit{
 		"view": "info {spec} --json", "versions": "info {pkg} versions --json", "outdated": "outdated", "audit": "audit", "whoami": "pm whoami",
 	}},
 	{name: "deno", folder: "deno", program: "deno", heading: "deno", lock: "deno.lock", unknown: []string{"Module not found", "unrecognized subcommand"}, verbs: map[string]string{
-		"add": "add --min-dep-age=0 npm:{spec}", "install": "install --min-dep-age=0", "frozen": "install --frozen --min-dep-age=0",
+		"add": "add --save-exact --min-dep-age=0 npm:{spec}", "install": "install --min-dep-age=0", "frozen": "install --frozen --min-dep-age=0",
 		"outdated": "outdated --min-dep-age=0", "audit": "audit",
 	}},
 }

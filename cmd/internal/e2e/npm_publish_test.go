@@ -27,6 +27,7 @@ func publishRows() []row {
 			if !has {
 				return notPublishing()
 			}
+			b.prepare(t)
 			b.refused(t, args, refusedWords(d.name, "is-odd")...)
 			return outcome{mark: refusal}
 		}},
@@ -36,7 +37,8 @@ func publishRows() []row {
 			if !has {
 				return notPublishing()
 			}
-			b.as = d.roleToken(t, "reader "+d.name, d.id, "reader", false)
+			b.prepare(t)
+			b.as = d.roleToken(t, d.name+"-reader", d.registryID, "reader", false)
 			b.refused(t, args, refusedWords(d.name, "version:publish")...)
 			return outcome{mark: refusal}
 		}},
@@ -92,11 +94,18 @@ func (b *bench) publishes(t *testing.T, verb string) bool {
 		}
 		return false
 	}
-	if b.name == "yarn4" {
-		b.must(t, "install", "--mode=skip-build") // a workspace is published after it was installed once
-	}
+	b.prepare(t)
 	b.must(t, args...)
 	return true
+}
+
+// prepare is what a client wants before it publishes: yarn 4 a workspace that
+// was installed once.
+func (b *bench) prepare(t *testing.T) {
+	t.Helper()
+	if b.name == "yarn4" {
+		b.must(t, "install", "--mode=skip-build")
+	}
 }
 
 // full is a whole document, as the cases read it.
@@ -178,9 +187,7 @@ func publishAgain(t *testing.T, d *desk) outcome {
 	if !has {
 		return notPublishing()
 	}
-	if d.name == "yarn4" {
-		b.must(t, "install", "--mode=skip-build")
-	}
+	b.prepare(t)
 	b.refused(t, args, again[d.name])
 	if after := d.held(t, d.own("lib")); before == nil || after == nil || after.Versions["1.0.0"].Dist != before.Versions["1.0.0"].Dist {
 		t.Errorf("the version has changed: %+v, before %+v", after, before)
