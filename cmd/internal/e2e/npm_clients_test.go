@@ -77,7 +77,7 @@ func TestNPMClients(t *testing.T) {
 // npmRows in the order of a package's life.
 func npmRows() []row {
 	var out []row
-	for _, family := range [][]row{installRows(), withheldRows(), publishRows(), changeRows(), holdRows(), auditRows()} {
+	for _, family := range [][]row{installRows(), withheldRows(), publishRows(), changeRows(), holdRows(), auditRows(), accountRows()} {
 		out = append(out, family...)
 	}
 	return out

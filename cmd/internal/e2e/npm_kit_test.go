@@ -70,7 +70,7 @@ var npmVerbs = map[string]string{
 	"owner ls": "owner ls {pkg}", "owner add": "owner add {user} {pkg}", "owner rm": "owner rm {user} {pkg}",
 	"star": "star {pkg}", "unstar": "unstar {pkg}", "stars": "stars {user}",
 	"whoami": "whoami", "ping": "ping", "login": "login", "logout": "logout",
-	"token ls": "token list --json", "token create": "token create", "token rm": "token revoke {id}",
+	"token ls": "token list --json", "token create": "token create --name=desk", "token rm": "token revoke {id}",
 	"stage": "stage publish",
 }
 

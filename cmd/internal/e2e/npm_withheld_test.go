@@ -14,9 +14,9 @@ var sentences = map[string]struct{ hidden, file string }{
 	"pnpm10": {"No matching version found for lodash@4.17.20", "lodash@4.17.20 is withheld by"},
 	"pnpm12": {"No matching version found for lodash@4.17.20", "lodash@4.17.20 could not be checked against minimumReleaseAge"},
 	"yarn1":  {`Couldn't find any versions for "lodash" that matches "4.17.20"`, `Request failed "403 Forbidden"`},
-	"yarn4":  {"lodash@npm:4.17.20: No candidates found", "403"},
-	"bun":    {`No version matching "4.17.20" found for specifier "lodash"`, "403"},
-	"deno":   {"Could not find npm package 'lodash' matching '4.17.20'", "403"},
+	"yarn4":  {"lodash@npm:4.17.20: No candidates found", "lodash@4.17.20 is withheld by"},
+	"bun":    {`No version matching "4.17.20" found for specifier "lodash"`, "lodash-4.17.20.tgz - 403"},
+	"deno":   {"Could not find npm package 'lodash' matching '4.17.20'", "lodash@4.17.20 is withheld by"},
 }
 
 // withheldRows are the paths on which a client could see or get a version that
