@@ -26,6 +26,9 @@ const (
 	ByFetch   = "FETCH"   // a client asked for it
 	ByReview  = "REVIEW"  // brought in for review while on hold (Q6)
 	ByPublish = "PUBLISH" // published or uploaded here
+	ByPush    = "PUSH"    // pushed by a registry below
+	ByPull    = "PULL"    // brought in on purpose, from an upstream
+	ByPromote = "PROMOTE" // copied from another registry
 )
 
 // Blob is a row of durable bytes; digests are lower-case hex.
