@@ -9,7 +9,6 @@ import (
 	"sluice.dev/sluice/ent/db"
 	"sluice.dev/sluice/tenants/advisory"
 	"sluice.dev/sluice/tenants/catalog"
-	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/errs"
 	"sluice.dev/sluice/tenants/finding"
 	"sluice.dev/sluice/tenants/policy"
@@ -20,22 +19,19 @@ import (
 // compiler works out one view. It reads the database once, in one snapshot,
 // then asks the remotes, then only computes.
 type compiler struct {
+	naming
 	g        *Gate
 	org      uuid.UUID
 	proto    Protocol
-	pkg      coord.Package
 	now      time.Time
-	shape    *registry.Snapshot
 	root     *registry.Node
 	upward   []*registry.Node // of the root, the root first
-	held     map[uuid.UUID]map[string]*catalog.Holding
 	tags     map[uuid.UUID]map[string]string
 	state    *quarantine.State
 	affected advisory.Advisories
 	snapshot time.Time
 	opened   map[string]time.Time // findings (P5)
 
-	remotes  map[uuid.UUID]*asked
 	warnings []string
 	matches  map[string][]policy.Match
 	stored   map[uuid.UUID]*Listed // by release
@@ -70,8 +66,8 @@ func (g *Gate) compilerOf(ctx context.Context, key viewKey) (*compiler, error) {
 	if root == nil || root.Ecosystem != key.pkg.Ecosystem {
 		return nil, errs.New(errs.NotFound, "list", "there is no such registry")
 	}
-	c := &compiler{g: g, org: key.org, proto: p, pkg: key.pkg, now: g.Now(), shape: shape, root: root, upward: root.Upward(),
-		remotes: map[uuid.UUID]*asked{}, matches: map[string][]policy.Match{}, stored: map[uuid.UUID]*Listed{},
+	c := &compiler{naming: naming{shape: shape, pkg: key.pkg, remotes: map[uuid.UUID]*asked{}},
+		g: g, org: key.org, proto: p, now: g.Now(), root: root, upward: root.Upward(), matches: map[string][]policy.Match{}, stored: map[uuid.UUID]*Listed{},
 		results: map[*registry.Node]*result{}, above: map[*registry.Node][]*registry.Node{}}
 	if err := c.readState(ctx); err != nil {
 		return nil, errs.Wrap(err, errs.Unavailable, "list", "the state of %s cannot be read at the moment", key.pkg.Name)
@@ -111,17 +107,9 @@ func (c *compiler) readState(ctx context.Context) error {
 		ids[i] = n.ID
 	}
 	return c.g.DB.InSnapshot(ctx, func(ctx context.Context, tx *db.Tx) error {
-		holdings, err := catalog.Held(ctx, tx, c.pkg, ids)
+		err := c.readNaming(ctx, tx, ids)
 		if err != nil {
 			return err
-		}
-		c.held = map[uuid.UUID]map[string]*catalog.Holding{}
-		for i := range holdings {
-			h := &holdings[i]
-			if c.held[h.Registry] == nil {
-				c.held[h.Registry] = map[string]*catalog.Holding{}
-			}
-			c.held[h.Registry][h.Release.Version] = h
 		}
 		if c.tags, err = catalog.Tags(ctx, tx, c.pkg, ids); err != nil {
 			return err
