@@ -37,7 +37,7 @@ func (g *Gate) Admit(ctx context.Context, reg uuid.UUID, pkg coord.Package, rel 
 	if err != nil {
 		return Admission{}, err
 	}
-	owner, err := c.ownerOf(ctx, rel.Origin)
+	closed, err := c.closedTo(ctx, rel.Origin)
 	if err != nil {
 		return Admission{}, err
 	}
@@ -52,7 +52,7 @@ func (g *Gate) Admit(ctx context.Context, reg uuid.UUID, pkg coord.Package, rel 
 	d.bar(c.firewallsAbove(c.root), func(*registry.Node) bool { return true })
 	out := Admission{}
 	for _, hop := range cand.path {
-		d.hop(hop, owner)
+		d.hop(hop, closed)
 		if hop != c.root {
 			out.Path = append(out.Path, hop.ID)
 		}
@@ -61,29 +61,31 @@ func (g *Gate) Admit(ctx context.Context, reg uuid.UUID, pkg coord.Package, rel 
 	return out, nil
 }
 
-// ownerOf says by what the organization owns the name as seen from the root, for
-// a version of that origin. What a remote says decides about public versions
-// only, so for others none is asked.
-func (c *compiler) ownerOf(ctx context.Context, origin coord.Origin) (string, error) {
+// closedTo says why a version of that origin is kept out of the root; "" when it
+// is not. What a remote says decides about public versions only, so for others
+// none is asked.
+func (c *compiler) closedTo(ctx context.Context, origin coord.Origin) (string, error) {
 	if origin != coord.External {
 		return "", nil
 	}
 	internal, public := c.reachable()
-	if err := c.fetchAll(ctx, internal); err != nil {
+	if err := c.g.fetchAll(ctx, c.pkg, internal); err != nil {
 		return "", err
 	}
-	if owner := c.owner(c.root); owner != "" {
-		return owner, nil
+	if closed := c.closed(c.root); closed != "" {
+		return closed, nil
 	}
-	for _, a := range internal {
-		if a.err != nil {
-			return "", c.outage(c.root, a)
+	if s, _ := c.upstreamSwitch(c.root); s.Upstream != catalog.Allow {
+		for _, a := range internal {
+			if a.err != nil {
+				return "", c.outage(c.root, a)
+			}
 		}
 	}
 	if !c.needsExemption() {
 		return "", nil
 	}
-	if err := c.fetchAll(ctx, public); err != nil {
+	if err := c.g.fetchAll(ctx, c.pkg, public); err != nil {
 		return "", err
 	}
 	c.findExemption(c.list(c.root))
