@@ -96,8 +96,9 @@ func (s *Service) plan(ctx context.Context, x *carried, in CopyInput) (err error
 			return err
 		}
 	}
-	switch below := slices.Contains(x.from.Upward()[1:], x.to); {
-	case x.from == x.to:
+	// By id: the two may be of different snapshots.
+	switch below := slices.Contains(ids(x.from.Upward()[1:]), x.to.ID); {
+	case x.from.ID == x.to.ID:
 		return errs.New(errs.Invalid, x.op, "%q is the registry that the version comes from; choose another one", x.to.Name).On("to")
 	case x.from.Ecosystem != x.to.Ecosystem:
 		return errs.New(errs.Invalid, x.op, "the registry %q is of %s, and %q is of %s; both must be of one ecosystem", x.from.Name, x.from.Ecosystem, x.to.Name, x.to.Ecosystem).On("to")

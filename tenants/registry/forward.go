@@ -43,8 +43,10 @@ func (s *Service) SetForwarding(ctx context.Context, id uuid.UUID, to Forwarding
 		if out = old; forwardingOf(old) == to {
 			return nil // no change means no audit
 		}
-		up := tx.Ent.Registry.UpdateOne(old).ClearForwardTo().SetForwardReleasesOnly(to.ReleasesOnly)
-		if to.To != uuid.Nil {
+		up := tx.Ent.Registry.UpdateOne(old).SetForwardReleasesOnly(to.ReleasesOnly)
+		if to.To == uuid.Nil {
+			up.ClearForwardTo()
+		} else {
 			up.SetForwardTo(to.To)
 		}
 		if out, err = up.Save(ctx); err != nil {
