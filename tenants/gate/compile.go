@@ -53,7 +53,8 @@ type asked struct {
 	blocker *asked    // an internal remote that fails, for which this one must not answer (O3)
 }
 
-func (g *Gate) compile(ctx context.Context, key viewKey) (*View, error) {
+// compilerOf returns a compiler that has read the database, and asked nobody yet.
+func (g *Gate) compilerOf(ctx context.Context, key viewKey) (*compiler, error) {
 	p, err := g.protocol(key.pkg.Ecosystem)
 	if err != nil {
 		return nil, err
@@ -70,6 +71,15 @@ func (g *Gate) compile(ctx context.Context, key viewKey) (*View, error) {
 	if err := g.DB.InSnapshot(ctx, c.readState); err != nil {
 		return nil, errs.Wrap(err, errs.Unavailable, "list", "the state of %s cannot be read at the moment", key.pkg.Name)
 	}
+	return c, nil
+}
+
+func (g *Gate) compile(ctx context.Context, key viewKey) (*View, error) {
+	c, err := g.compilerOf(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	root := c.root
 	if err := c.askRemotes(ctx); err != nil {
 		return nil, err
 	}
