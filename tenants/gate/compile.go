@@ -53,8 +53,8 @@ type asked struct {
 	blocker *asked    // an internal remote that fails, for which this one must not answer (O3)
 }
 
-// compilerOf returns a compiler that has read the database, and asked nobody yet.
-func (g *Gate) compilerOf(ctx context.Context, key viewKey) (*compiler, error) {
+// informed returns a compiler that has read the database, and asked nobody yet.
+func (g *Gate) informed(ctx context.Context, key viewKey) (*compiler, error) {
 	p, err := g.protocol(key.pkg.Ecosystem)
 	if err != nil {
 		return nil, err
@@ -75,11 +75,10 @@ func (g *Gate) compilerOf(ctx context.Context, key viewKey) (*compiler, error) {
 }
 
 func (g *Gate) compile(ctx context.Context, key viewKey) (*View, error) {
-	c, err := g.compilerOf(ctx, key)
+	c, err := g.informed(ctx, key)
 	if err != nil {
 		return nil, err
 	}
-	root := c.root
 	if err := c.askRemotes(ctx); err != nil {
 		return nil, err
 	}
