@@ -44,7 +44,13 @@ func (x *tenant) exchange(address, identity string, header ...string) answer {
 // may reports whether a token may publish a package in a registry.
 func (x *tenant) may(secret string, reg uuid.UUID, pkg string) bool {
 	x.h.Helper()
-	who, err := x.at.access.Authenticate(x.ctx, secret, "")
+	return x.mayFrom(secret, "", reg, pkg)
+}
+
+// mayFrom is may for a token that is sent from an address.
+func (x *tenant) mayFrom(secret, ip string, reg uuid.UUID, pkg string) bool {
+	x.h.Helper()
+	who, err := x.at.access.Authenticate(x.ctx, secret, ip)
 	if err != nil {
 		return false
 	}

@@ -19,7 +19,8 @@ func (n *node) handler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	registries, packages := protocol.FromSnapshots(n.shapes), &npm.Handler{Gate: n.gate, Accounts: n.accounts()}
+	registries, attempts := protocol.FromSnapshots(n.shapes), n.attempts()
+	packages := &npm.Handler{Gate: n.gate, Accounts: n.accounts(attempts)}
 	s, err := protocol.NewServer(protocol.Config{
 		Addresses:     protocol.Addresses{PublicURL: n.flags.PublicURL, BaseDomains: n.flags.BaseDomain, Subdomains: n.flags.Subdomains, TrustedProxies: proxies},
 		Organizations: n.resolver, Access: n.access, Registries: registries,
@@ -30,7 +31,7 @@ func (n *node) handler() (http.Handler, error) {
 	}
 	s.Handle("/-/decisions/", protocol.DecisionPage(n.gate))
 	s.Handle("/-/login/", &protocol.LoginPage{Logins: n.logins, Visitor: protocol.TokenVisitor{Access: n.access}, Access: n.access, Registries: registries,
-		Attempts: n.attempts()})
+		Attempts: attempts})
 	s.HandleOpen(npm.ExchangePrefix, packages.ExchangeAtRoot())
 	s.Handle("/graphql/explorer", frontend.Explorer())
 	s.Handle("/graphql/explorer/", frontend.Explorer())
