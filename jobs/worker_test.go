@@ -63,6 +63,7 @@ func TestJobs_Twice(t *testing.T) {
 			return (&reassess{f: b.deps.Finding}).Work(ctx, job(spec.Reassess{Org: org(t, b.ours), Ecosystem: "NPM", Names: []string{"left-pad"}}))
 		},
 		"partition": func(ctx context.Context) error { return (&partition{d: b.deps}).Work(ctx, job(spec.Partition{})) },
+		"expire":    func(ctx context.Context) error { return (&expire{d: b.deps}).Work(ctx, job(spec.Expire{})) },
 		"collect":   func(ctx context.Context) error { return (&collect{d: b.deps}).Work(ctx, job(spec.Collect{})) },
 	}
 	state := func() string {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	"sluice.dev/sluice/tenants/access"
 	"sluice.dev/sluice/tenants/errs"
@@ -59,11 +60,22 @@ func Problem(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	switch kind {
 	case errs.Internal:
-		slog.ErrorContext(r.Context(), "request failed", "path", access.Redact(r.URL.Path), "error", err)
+		slog.ErrorContext(r.Context(), "request failed", "path", logged(r.URL.Path), "error", err)
 	case errs.Upstream, errs.Unavailable:
-		slog.WarnContext(r.Context(), "request failed", "path", access.Redact(r.URL.Path), "error", err)
+		slog.WarnContext(r.Context(), "request failed", "path", logged(r.URL.Path), "error", err)
 	}
 	answer(w, r, p, problemPhrase(status, message))
+}
+
+// logged is a path without the secrets that some have: of tokens, which npm
+// logs out by, and of logins that wait.
+func logged(path string) string {
+	for _, before := range []string{"/-/login/", "/-/v1/done/"} {
+		if i := strings.Index(path, before); i >= 0 {
+			return path[:i+len(before)] + "***"
+		}
+	}
+	return access.Redact(path)
 }
 
 // problemPhrase is the message, for clients that show nothing but the reason

@@ -15,8 +15,8 @@ import (
 )
 
 // accounts are the endpoints of npm about people and their credentials.
-func (n *node) accounts() *npm.Accounts {
-	return &npm.Accounts{Access: n.access, Logins: n.logins, Attempts: n.attempts(), Identities: n.identities, Holdings: holdings{n.db}, Now: n.now}
+func (n *node) accounts(attempts *protocol.Attempts) *npm.Accounts {
+	return &npm.Accounts{Access: n.access, Logins: n.logins, Attempts: attempts, Identities: n.identities, Holdings: holdings{n.db}, Now: n.now}
 }
 
 // attempts allow a person to mistype, and nobody to try for long.

@@ -19,8 +19,8 @@ func (n *node) handler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	registries := protocol.FromSnapshots(n.shapes)
-	packages := &npm.Handler{Gate: n.gate, Intake: n.intake, Access: n.access, Blobs: n.blobs, Members: n.access, Accounts: n.accounts(),
+	registries, attempts := protocol.FromSnapshots(n.shapes), n.attempts()
+	packages := &npm.Handler{Gate: n.gate, Intake: n.intake, Access: n.access, Blobs: n.blobs, Members: n.access, Accounts: n.accounts(attempts),
 		Advice: n.gate, Search: n.gate, Provenance: n.gate}
 	s, err := protocol.NewServer(protocol.Config{
 		Addresses:     protocol.Addresses{PublicURL: n.flags.PublicURL, BaseDomains: n.flags.BaseDomain, Subdomains: n.flags.Subdomains, TrustedProxies: proxies},
@@ -32,7 +32,7 @@ func (n *node) handler() (http.Handler, error) {
 	}
 	s.Handle("/-/decisions/", protocol.DecisionPage(n.gate))
 	s.Handle("/-/login/", &protocol.LoginPage{Logins: n.logins, Visitor: protocol.TokenVisitor{Access: n.access}, Access: n.access, Registries: registries,
-		Attempts: n.attempts()})
+		Attempts: attempts})
 	s.HandleOpen(npm.ExchangePrefix, packages.ExchangeAtRoot())
 	s.Handle("/graphql/explorer", frontend.Explorer())
 	s.Handle("/graphql/explorer/", frontend.Explorer())
