@@ -149,7 +149,7 @@ func newWorldWaiting(t *testing.T, batchWait time.Duration) *world {
 	g := gate.New(life, gate.Config{DB: d, Blobs: blobs, Shapes: shapes, Advisories: advisories, Quarantine: w.quarantine,
 		Decisions: w.decisions, Protocols: []gate.Protocol{wire}, Now: now})
 	w.handler, err = graph.NewHandler(graph.Deps{DB: d, Access: w.access, Orgs: org.New(d, log, now), Registries: w.registries, Quarantine: w.quarantine,
-		Intake: &intake.Service{DB: d, Audit: log, Shapes: shapes, Quarantine: w.quarantine, Now: now}, Gate: g, Advisories: advisories, Log: slog.New(slog.NewTextHandler(w.log, nil)), BatchWait: batchWait,
+		Intake: &intake.Service{DB: d, Audit: log, Shapes: shapes, Quarantine: w.quarantine, Gate: g, Now: now}, Gate: g, Advisories: advisories, Log: slog.New(slog.NewTextHandler(w.log, nil)), BatchWait: batchWait,
 		RegistryURL: func(_ context.Context, e coord.Ecosystem, name string) string {
 			return "https://acme.sluice.example/npm/" + name
 		}})

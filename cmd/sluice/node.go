@@ -125,6 +125,7 @@ func (n *node) wire(seal *registry.Sealer, tune []func(*upstream.Config)) error 
 	n.gate = gate.New(n.life, gate.Config{DB: n.db, Blobs: n.blobs, Shapes: n.shapes, Advisories: n.advisories, Quarantine: n.quarantine,
 		Decisions: n.decisions, Protocols: []gate.Protocol{npm.New(client)}, Now: n.now,
 		RenderBudget: n.flags.CacheMiB << 20, DecodeBudget: n.flags.CacheMiB << 20})
+	n.intake.Gate = n.gate
 	n.jobDeps = jobs.Deps{DB: n.db, Quarantine: n.quarantine, Reviewer: n.gate, Blobs: n.blobs, Now: n.now,
 		Finding: &finding.Service{DB: n.db, Shapes: n.shapes, Advisories: n.advisories, Quarantine: n.quarantine, Now: n.now}}
 	return nil

@@ -26,6 +26,9 @@ const (
 	ByFetch   = "FETCH"   // a client asked for it
 	ByReview  = "REVIEW"  // brought in for review while on hold (Q6)
 	ByPublish = "PUBLISH" // published or uploaded here
+	ByPush    = "PUSH"    // pushed by a registry below
+	ByPull    = "PULL"    // brought in on purpose, from an upstream
+	ByPromote = "PROMOTE" // copied from another registry
 )
 
 // Blob is a row of durable bytes; digests are lower-case hex.
@@ -122,6 +125,9 @@ func Record(ctx context.Context, tx *db.Tx, now time.Time, a Arrival) (uuid.UUID
 			return uuid.Nil, fmt.Errorf("catalog: hold: %w", err)
 		}
 	}
+	if err := own(ctx, tx, org, now, a); err != nil {
+		return uuid.Nil, err
+	}
 	return version, Changed(ctx, tx, a.Version.Package)
 }
 
@@ -130,6 +136,22 @@ func nonNil(p []uuid.UUID) []uuid.UUID {
 		return []uuid.UUID{}
 	}
 	return p
+}
+
+// KeepBlobs writes the rows of durable bytes that something other than a
+// version is about to refer to.
+func KeepBlobs(ctx context.Context, tx *db.Tx, now time.Time, files []StoredFile) error {
+	return insertBlobs(ctx, tx, now, files)
+}
+
+// BlobOf returns the row of bytes that a row of the context's organization
+// names (T4).
+func BlobOf(ctx context.Context, tx *db.Tx, sha256 string) (b Blob, err error) {
+	err = tx.QueryRow(ctx, `SELECT sha256, sha512, sha1, md5, size FROM blobs WHERE sha256 = $1`, sha256).Scan(&b.SHA256, &b.SHA512, &b.SHA1, &b.MD5, &b.Size)
+	if err != nil {
+		return b, fmt.Errorf("catalog: blob %s: %w", sha256, err)
+	}
+	return b, nil
 }
 
 func insertBlobs(ctx context.Context, tx *db.Tx, now time.Time, files []StoredFile) error {
@@ -159,6 +181,16 @@ func ensurePackage(ctx context.Context, tx *db.Tx, org uuid.UUID, now time.Time,
 		return uuid.Nil, fmt.Errorf("catalog: package: %w", err)
 	}
 	return PackageID(ctx, tx, pkg)
+}
+
+// Ensure makes a package known to the organization.
+func Ensure(ctx context.Context, tx *db.Tx, now time.Time, pkg coord.Package) error {
+	org, err := scope.Org(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = ensurePackage(ctx, tx, org, now, pkg)
+	return err
 }
 
 // PackageID returns the id of a package, or the nil UUID when the organization

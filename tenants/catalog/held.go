@@ -48,6 +48,13 @@ type Holding struct {
 	Release  *Release
 }
 
+// Own reports whether the version is the registry's own to change: one of the
+// organization's that was published, pushed or promoted into it, and not a copy
+// that came in from an upstream.
+func (h *Holding) Own() bool {
+	return h.Release.Origin == coord.Internal && (h.How == ByPublish || h.How == ByPush || h.How == ByPromote)
+}
+
 // Held returns what the given registries hold of a package. Releases are
 // shared between holdings.
 func Held(ctx context.Context, tx *db.Tx, pkg coord.Package, registries []uuid.UUID) ([]Holding, error) {

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
-	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
 	"sluice.dev/sluice/tenants/catalog"
@@ -21,11 +19,14 @@ import (
 // also give the name away.
 func (c *compiler) askRemotes(ctx context.Context) error {
 	internal, public := c.reachable()
-	if err := c.fetchAll(ctx, internal); err != nil {
+	if err := c.g.fetchAll(ctx, c.pkg, internal); err != nil {
 		return err
 	}
-	if c.owner(c.root) != "" {
+	if c.closed(c.root) != "" {
 		return nil
+	}
+	if s, _ := c.upstreamSwitch(c.root); s.Upstream == catalog.Allow {
+		return c.g.fetchAll(ctx, c.pkg, public)
 	}
 	for _, r := range internal {
 		if r.err != nil {
@@ -37,43 +38,29 @@ func (c *compiler) askRemotes(ctx context.Context) error {
 			return nil
 		}
 	}
-	return c.fetchAll(ctx, public)
+	return c.g.fetchAll(ctx, c.pkg, public)
 }
 
 // reachable returns the remotes upward whose edges carry the package.
 func (c *compiler) reachable() (internal, public []*asked) {
-	visited := map[*registry.Node]bool{}
-	var walk func(*registry.Node)
-	walk = func(n *registry.Node) {
-		if visited[n] {
-			return
-		}
-		visited[n] = true
-		for _, e := range n.Edges {
-			switch {
-			case !e.Carries(c.pkg):
-			case e.Source != nil:
-				walk(e.Source)
-			case c.remotes[e.Remote.ID] == nil:
-				r := &asked{Remote: e.Remote}
-				c.remotes[r.ID] = r
-				if r.Internal {
-					internal = append(internal, r)
-				} else {
-					public = append(public, r)
-				}
-			}
+	for _, remote := range reached(c.root, c.pkg) {
+		r := &asked{Remote: remote}
+		c.remotes[r.ID] = r
+		if r.Internal {
+			internal = append(internal, r)
+		} else {
+			public = append(public, r)
 		}
 	}
-	walk(c.root)
 	return internal, public
 }
 
-func (c *compiler) fetchAll(ctx context.Context, remotes []*asked) error {
+// fetchAll gets the documents of remotes; each has its own error.
+func (g *Gate) fetchAll(ctx context.Context, pkg coord.Package, remotes []*asked) error {
 	var all errgroup.Group
 	for _, r := range remotes {
 		all.Go(func() error {
-			r.doc, r.listing, r.err = c.g.documentOf(ctx, r.Remote, c.pkg)
+			r.doc, r.listing, r.err = g.documentOf(ctx, r.Remote, pkg)
 			if r.err != nil {
 				r.doc = nil
 				return nil
@@ -82,7 +69,7 @@ func (c *compiler) fetchAll(ctx context.Context, remotes []*asked) error {
 			return nil
 		})
 	}
-	_ = all.Wait() // each has its own error
+	_ = all.Wait()
 	return ctx.Err()
 }
 
@@ -108,46 +95,6 @@ func (c *compiler) stale() (out []string) {
 func staleWarning(r *registry.Remote, d *document) string {
 	return fmt.Sprintf(`110 - "the remote %s does not answer; this is what it said at %s"`,
 		r.Name, time.Unix(0, d.checked.Load()).UTC().Format("2006-01-02 15:04 UTC"))
-}
-
-// owner says by what the organization owns the name as seen from a registry
-// (O3), "" when it does not.
-func (c *compiler) owner(n *registry.Node) string {
-	if p := c.shape.Reserved(c.pkg); p != "" {
-		return fmt.Sprintf("the reserved pattern %s", p)
-	}
-	up := n.Upward()
-	slices.Reverse(up) // the outermost one is where it came from
-	for _, r := range up {
-		for _, h := range c.held[r.ID] {
-			if h.Release.Origin == coord.Internal && c.owns(n, r, h) {
-				return fmt.Sprintf("the registry %q, which has versions of its own", r.Name)
-			}
-		}
-	}
-	for _, r := range up {
-		for _, e := range r.Edges {
-			if e.Remote == nil || !e.Remote.Internal || !e.Carries(c.pkg) {
-				continue
-			}
-			if a := c.remotes[e.Remote.ID]; a != nil && a.listing != nil {
-				return fmt.Sprintf("the internal remote %q", e.Remote.Name)
-			}
-		}
-	}
-	return ""
-}
-
-// owns reports whether an INTERNAL version that a registry upward holds makes
-// the name owned as seen from n. A copy counts as where it was published does:
-// a patch that was fetched from a registry which merges with the public ones
-// must not take the public ones away (O2).
-func (c *compiler) owns(n, holder *registry.Node, h *catalog.Holding) bool {
-	if len(h.Path) == 0 || h.Release.Remote != uuid.Nil {
-		return holder.Internal || holder == n
-	}
-	published := c.shape.Node(h.Path[0])
-	return published == nil || published.Internal
 }
 
 // outage says in R1's and F1's words what a registry lacks: 503 when the source

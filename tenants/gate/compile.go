@@ -20,22 +20,19 @@ import (
 // compiler works out one view. It reads the database once, in one snapshot,
 // then asks the remotes, then only computes.
 type compiler struct {
+	naming
 	g        *Gate
 	org      uuid.UUID
 	proto    Protocol
-	pkg      coord.Package
 	now      time.Time
-	shape    *registry.Snapshot
 	root     *registry.Node
 	upward   []*registry.Node // of the root, the root first
-	held     map[uuid.UUID]map[string]*catalog.Holding
 	tags     map[uuid.UUID]map[string]string
 	state    *quarantine.State
 	affected advisory.Advisories
 	snapshot time.Time
 	opened   map[string]time.Time // findings (P5)
 
-	remotes  map[uuid.UUID]*asked
 	warnings []string
 	matches  map[string][]policy.Match
 	stored   map[uuid.UUID]*Listed // by release
@@ -85,8 +82,8 @@ func (g *Gate) compile(ctx context.Context, key viewKey) (*View, error) {
 }
 
 func (g *Gate) compilerOf(p Protocol, shape *registry.Snapshot, root *registry.Node, pkg coord.Package) *compiler {
-	return &compiler{g: g, org: shape.Org, proto: p, pkg: pkg, now: g.Now(), shape: shape, root: root, upward: root.Upward(),
-		remotes: map[uuid.UUID]*asked{}, matches: map[string][]policy.Match{}, stored: map[uuid.UUID]*Listed{},
+	return &compiler{naming: naming{shape: shape, pkg: pkg, remotes: map[uuid.UUID]*asked{}},
+		g: g, org: shape.Org, proto: p, now: g.Now(), root: root, upward: root.Upward(), matches: map[string][]policy.Match{}, stored: map[uuid.UUID]*Listed{},
 		results: map[*registry.Node]*result{}, above: map[*registry.Node][]*registry.Node{}}
 }
 
@@ -108,17 +105,9 @@ func (c *compiler) settle() *result {
 // moment.
 func (c *compiler) readState(ctx context.Context, tx *db.Tx) error {
 	ids := idsOf(c.upward)
-	holdings, err := catalog.Held(ctx, tx, c.pkg, ids)
+	err := c.readNaming(ctx, tx, ids)
 	if err != nil {
 		return err
-	}
-	c.held = map[uuid.UUID]map[string]*catalog.Holding{}
-	for i := range holdings {
-		h := &holdings[i]
-		if c.held[h.Registry] == nil {
-			c.held[h.Registry] = map[string]*catalog.Holding{}
-		}
-		c.held[h.Registry][h.Release.Version] = h
 	}
 	if c.tags, err = catalog.Tags(ctx, tx, c.pkg, ids); err != nil {
 		return err

@@ -19,7 +19,7 @@ import (
 // brings the upstream's verdicts, so that what withholds it there withholds it
 // here, the hold of a package registry included (Q3). A copy that the registry
 // holds itself is not touched by such a hold (C8).
-func (c *compiler) decide(n *registry.Node, cand *candidate, version, owner string) policy.Decision {
+func (c *compiler) decide(n *registry.Node, cand *candidate, version, closed string) policy.Decision {
 	d := deciding{c: c, n: n, cand: cand, version: version, facts: policy.Facts{
 		Version: coord.Version{Package: c.pkg, Version: version}, Origin: cand.origin, FromRemote: cand.remote != nil,
 		Published: cand.listed.Published, License: cand.listed.License, AgeExempt: c.exempt[version],
@@ -29,7 +29,7 @@ func (c *compiler) decide(n *registry.Node, cand *candidate, version, owner stri
 		d.bar(above, func(f *registry.Node) bool { return !slices.Contains(cand.path, f) })
 		for _, hop := range cand.path {
 			d.bar(above, func(f *registry.Node) bool { return f == hop })
-			d.hop(hop, owner)
+			d.hop(hop, closed)
 		}
 		return d.decided()
 	}
@@ -40,7 +40,7 @@ func (c *compiler) decide(n *registry.Node, cand *candidate, version, owner stri
 	} else {
 		d.bar(above, func(*registry.Node) bool { return true })
 	}
-	d.hop(n, owner)
+	d.hop(n, closed)
 	return d.decided()
 }
 
@@ -96,13 +96,13 @@ func (d *deciding) take(from policy.Decision) {
 
 // hop adds what a registry on the path says by its rules, and the deciding
 // registry also by its holds and by who owns the name.
-func (d *deciding) hop(hop *registry.Node, owner string) {
+func (d *deciding) hop(hop *registry.Node, closed string) {
 	if hop == d.n {
 		d.barIn(hop)
-		if owner != "" && d.cand.origin == coord.External {
+		if closed != "" && d.cand.origin == coord.External {
 			d.verdicts = append(d.verdicts, policy.Verdict{Registry: hop.ID, RegistryName: hop.Name, Kind: policy.KindOwnership, Mode: policy.Enforce,
 				Effect: policy.Deny, RuleName: "ownership", OnViolation: policy.Hide,
-				Reason: fmt.Sprintf("the name %s is owned by %s, so public versions of it are not served", d.c.pkg.Name, owner)})
+				Reason: closed})
 		}
 	}
 	if len(hop.Rules) == 0 {

@@ -48,10 +48,10 @@ func (c *compiler) list(n *registry.Node) *result {
 	}
 	r := &result{candidates: map[string]*candidate{}, tags: map[string]string{}}
 	c.results[n] = r
-	owner := c.owner(n)
+	closed := c.closed(n)
 	c.addHeld(n, r)
 	maps.Copy(r.tags, c.tags[n.ID])
-	failed := c.addUpstreams(n, r, owner)
+	failed := c.addUpstreams(n, r, closed)
 	if failed != nil && len(c.held[n.ID]) == 0 {
 		r.err = failed
 		return r
@@ -63,7 +63,7 @@ func (c *compiler) list(n *registry.Node) *result {
 		c.warnings = append(c.warnings, fmt.Sprintf(`199 - "only what is held: %s"`, headerText(errs.Public(failed))))
 	}
 	for v, cand := range r.candidates {
-		cand.decision = c.decide(n, cand, v, owner)
+		cand.decision = c.decide(n, cand, v, closed)
 	}
 	c.settleTags(n, r)
 	return r
@@ -129,7 +129,7 @@ func (c *compiler) storedListing(rel *catalog.Release) (*Listed, error) {
 	return &own, nil
 }
 
-func (c *compiler) addUpstreams(n *registry.Node, r *result, owner string) (failed error) {
+func (c *compiler) addUpstreams(n *registry.Node, r *result, closed string) (failed error) {
 	for _, e := range n.Edges {
 		if !e.Carries(c.pkg) {
 			continue
@@ -141,7 +141,7 @@ func (c *compiler) addUpstreams(n *registry.Node, r *result, owner string) (fail
 			continue
 		}
 		switch a := c.remotes[e.Remote.ID]; {
-		case owner != "" && !e.Remote.Internal:
+		case closed != "" && !e.Remote.Internal:
 		case a.err != nil:
 			failed = worse(failed, c.outage(n, a))
 		case a.listing != nil:

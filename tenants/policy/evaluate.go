@@ -70,6 +70,7 @@ func (e *evaluation) apply() {
 		e.block()
 	case KindMinimumAge:
 		e.minimumAge()
+	case KindImmutable, KindBlockDownstream: // about writes, not about what is served
 	default:
 		// A rule that this program does not know, for example because a newer
 		// one wrote it, must not let anything through (F1).

@@ -36,6 +36,16 @@ const (
 	KindMinimumAge    Kind = "MINIMUM_AGE"
 )
 
+// The rule kinds that are asked when somebody writes. They say nothing about
+// what is served.
+const (
+	KindImmutable       Kind = "IMMUTABLE"        // versions cannot be unpublished or deleted
+	KindBlockDownstream Kind = "BLOCK_DOWNSTREAM" // registries below push nothing here
+)
+
+// OnWrite reports whether rules of the kind are about writes only.
+func (k Kind) OnWrite() bool { return k == KindImmutable || k == KindBlockDownstream }
+
 // Reasons for a withheld version that are no rule of a registry; they appear
 // as [Verdict].Kind beside the rule kinds.
 const (

@@ -112,8 +112,15 @@ func (r Rule) validateParams(fail func(field, format string, args ...any)) {
 		if p.MinAge <= 0 || p.MinAge > MaxMinAge {
 			fail("params.minAge", "%s must be more than 0 and at most %s", days(p.MinAge), days(MaxMinAge))
 		}
+	case KindImmutable, KindBlockDownstream:
+		if r.Mode == DryRun {
+			fail("mode", "a rule of the kind %s is about writes, which have no dry run; it must be ENFORCE", r.Kind)
+		}
+		if r.Effect != Deny {
+			fail("effect", "a rule of the kind %s refuses writes; it must be DENY", r.Kind)
+		}
 	default:
-		fail("kind", "%q must be one of VULNERABILITY, MALWARE, LICENSE, BLOCK, MINIMUM_AGE", r.Kind)
+		fail("kind", "%q must be one of VULNERABILITY, MALWARE, LICENSE, BLOCK, MINIMUM_AGE, IMMUTABLE, BLOCK_DOWNSTREAM", r.Kind)
 	}
 	if !p.MinSeverity.Valid() {
 		fail("params.minSeverity", "%v must be UNKNOWN, LOW, MEDIUM, HIGH or CRITICAL", p.MinSeverity)
