@@ -46,7 +46,7 @@ check-generated: ## fail when the generated code is not what generating gives
 	scripts/check-generated.sh
 
 .PHONY: tools
-tools: ## install what the tests need: PostgreSQL, pnpm, yarn
+tools: ## install what the tests need: PostgreSQL and seven npm clients
 	@scripts/install-tools.sh
 
 .PHONY: vet
@@ -72,6 +72,10 @@ fuzz: ## run every fuzz target for FUZZTIME (10s)
 .PHONY: e2e-main
 e2e-main: build ## the main path with real clients and the real npm registry, end to end (minutes)
 	scripts/e2e-main.sh
+
+.PHONY: e2e-npm
+e2e-npm: build ## every npm client through every case: npm, pnpm, yarn, berry, bun, deno (minutes)
+	scripts/e2e-npm.sh
 
 .PHONY: bench
 bench: tools frontend ## every Go benchmark, against a real PostgreSQL

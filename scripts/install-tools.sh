@@ -5,30 +5,49 @@
 #                                    none, and the package clients
 #   install-tools.sh golangci-lint   the linter as well (builds for minutes)
 #
-# Clients are in .cache/clients/<name>/node_modules/.bin, each in a folder of
-# its own, because some claim each other's names.
+# Clients are in .cache/clients/<folder>/node_modules/.bin, each in a folder of
+# its own, because some claim each other's names. They come from the registry
+# that npm is configured for; all of them are a download of some 100 MB and half
+# a minute.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 scripts/check-tools.sh
 mkdir -p .cache/bin .cache/clients
 
 golangci_lint=v2.15.0
-clients=(pnpm@10.34.9 yarn@1.22.22)
+# folder=name@version
+clients=(
+  npm=npm@11.19.1
+  pnpm=pnpm@10.34.9
+  pnpm12=pnpm@12.21.0
+  yarn=yarn@1.22.22
+  berry=@yarnpkg/cli-dist@4.18.1
+  bun=bun@1.4.5
+  deno=deno@2.9.6
+)
 
 go build -o .cache/bin/testpg ./cmd/internal/postgres/testpg
 .cache/bin/testpg find >/dev/null
 
-# install_client installs name@version unless exactly that is there.
+# install_client installs folder=name@version unless exactly that is there.
 install_client() {
-  local name=${1%@*} version=${1##*@} dir=.cache/clients/${1%@*}
+  local dir=.cache/clients/${1%%=*} spec=${1#*=}
+  local name=${spec%@*} version=${spec##*@}
   local manifest=$dir/node_modules/$name/package.json
   if [[ -f $manifest ]] && grep -q "\"version\": *\"$version\"" "$manifest"; then
     return
   fi
-  echo "installing $1"
+  echo "installing $spec"
+  rm -rf "$dir"
   mkdir -p "$dir"
   echo '{"private":true}' >"$dir/package.json"
-  npm install --prefix "$dir" --ignore-scripts --no-audit --no-fund --no-package-lock --loglevel=error "$1" >/dev/null
+  npm install --prefix "$dir" --ignore-scripts --no-audit --no-fund --no-package-lock --loglevel=error "$spec" >/dev/null
+  # Programs of bun and pnpm 12 are put into their places by their own script.
+  local script=$dir/node_modules/$name/install.js
+  if [[ -f $script ]] && ! (cd "${script%/*}" && node install.js); then
+    rm -rf "$dir"
+    return 1
+  fi
 }
 for client in "${clients[@]}"; do
   install_client "$client"

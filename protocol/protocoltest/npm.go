@@ -151,6 +151,13 @@ func (n *NPM) Tarball(pkg, version string) []byte {
 	return nil
 }
 
+// Has reports whether a package is published.
+func (n *NPM) Has(pkg string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.packages[pkg] != nil
+}
+
 // find needs the lock.
 func (n *NPM) find(pkg, version string) *npmVersion {
 	p := n.packages[pkg]

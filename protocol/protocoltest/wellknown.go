@@ -7,7 +7,7 @@ import "time"
 // and others that have every trait a client shows: several dist-tags, a
 // deprecation, provenance, an install script, keywords, peers, a licence that
 // policies dislike. All are of before 2024, but for the newest version of
-// fresh, which is a minute old at the given time.
+// just-out, which is a minute old at the given time.
 func (n *NPM) WellKnown(now time.Time) {
 	day := func(year int) time.Time { return time.Date(year, 2, 3, 4, 5, 6, 0, time.UTC) }
 	for name, versions := range map[string][]string{
@@ -39,6 +39,6 @@ func (n *NPM) WellKnown(now time.Time) {
 	n.Publish("parent", "1.0.0", Release{Published: day(2020), Dependencies: map[string]string{"child": "^1.0.0", "is-odd": "^3.0.0"}})
 	n.Publish("child", "1.0.0", Release{Published: day(2020), Dependencies: map[string]string{"is-number": ">=6"}})
 	n.Publish("child", "1.1.0", Release{Published: day(2021), Dependencies: map[string]string{"is-number": "^7.0.0"}})
-	n.Publish("fresh", "1.0.0", Release{Published: day(2020)})
-	n.Publish("fresh", "1.0.1", Release{Published: now.Add(-time.Minute)})
+	n.Publish("just-out", "1.0.0", Release{Published: day(2020)})
+	n.Publish("just-out", "1.0.1", Release{Published: now.Add(-time.Minute)})
 }

@@ -28,6 +28,8 @@ type Token struct {
 	Hint       string // the secret's last characters
 	Write      bool
 	Registries []uuid.UUID // empty: wherever its owner may
+	Packages   []string    // name patterns that it may write to; empty: no limit
+	Networks   []string    // CIDR ranges that it may come from; empty: all
 	CreatedAt  time.Time
 	ExpiresAt  *time.Time // nil is never
 	LastUsedAt *time.Time // to a few seconds; nil before the first use
@@ -44,7 +46,14 @@ type TokenInput struct {
 	Roles      []Place     // first roles of a service token
 	Write      bool        // false: only actions that read
 	Registries []uuid.UUID // limits the token to these; empty is no limit
-	ExpiresAt  time.Time   // zero is never
+	// Packages limits what the token may write to packages by these patterns of
+	// names, as coord.ParsePattern reads them; it may then change nothing else.
+	// Empty is no limit.
+	Packages []string
+	// Networks limits where the token may be used to these CIDR ranges or
+	// addresses; empty is no limit. What a limited token makes is limited too.
+	Networks  []string
+	ExpiresAt time.Time // zero is never
 }
 
 func (in *TokenInput) normalize(now time.Time) error {
@@ -66,7 +75,12 @@ func (in *TokenInput) normalize(now time.Time) error {
 	case in.MemberID != uuid.Nil && len(in.Roles) > 0:
 		return errs.New(errs.Invalid, op, "a personal token has its owner's rights and no roles of its own").On("roles")
 	}
-	return nil
+	var err error
+	if in.Packages, err = checkPackages(op, in.Packages); err != nil {
+		return err
+	}
+	in.Networks, err = checkNetworks(op, in.Networks)
+	return err
 }
 
 // CreateToken makes a token and returns its secret, which is stored nowhere and
@@ -82,7 +96,7 @@ func (s *Service) CreateToken(ctx context.Context, in TokenInput) (secret string
 		return "", Token{}, fmt.Errorf("draw a secret: %w", err)
 	}
 	err = s.change(ctx, func(ctx context.Context, t *turn) error {
-		if err := t.mayMake(in); err != nil {
+		if err := t.mayMake(&in); err != nil {
 			return err
 		}
 		out, err = t.createToken(ctx, in, secret)
@@ -94,7 +108,7 @@ func (s *Service) CreateToken(ctx context.Context, in TokenInput) (secret string
 	return secret, out, nil
 }
 
-func (t *turn) mayMake(in TokenInput) error {
+func (t *turn) mayMake(in *TokenInput) error {
 	const op = "access.CreateToken"
 	need := TokenManage
 	if in.MemberID != uuid.Nil {
@@ -112,7 +126,7 @@ func (t *turn) mayMake(in TokenInput) error {
 	if end := t.me.expires; !end.IsZero() && (in.ExpiresAt.IsZero() || in.ExpiresAt.After(end)) {
 		return errs.New(errs.Forbidden, op, "a token made with an expiring token ends no later than it, at %s", end.UTC().Format(time.RFC3339)).On("expiresAt")
 	}
-	return nil
+	return t.boundNetworks(in)
 }
 
 func (t *turn) createToken(ctx context.Context, in TokenInput, secret string) (Token, error) {
@@ -128,7 +142,7 @@ func (t *turn) createToken(ctx context.Context, in TokenInput, secret string) (T
 	}
 	hash := hashOf(secret)
 	c := t.Ent.Token.Create().SetName(in.Name).SetHash(hash[:]).SetHint(secret[len(secret)-hintChars:]).
-		SetWrite(in.Write).SetRegistries(in.Registries).SetCreatedAt(t.s.now())
+		SetWrite(in.Write).SetRegistries(in.Registries).SetPackages(in.Packages).SetCidrs(in.Networks).SetCreatedAt(t.s.now())
 	if in.Registries == nil {
 		c.SetRegistries([]uuid.UUID{})
 	}
@@ -218,7 +232,7 @@ func (s *Service) Tokens(ctx context.Context, p Page) (out []Token, err error) {
 }
 
 func readToken(t *ent.Token) Token {
-	out := Token{ID: t.ID, Name: t.Name, Hint: t.Hint, Write: t.Write, Registries: t.Registries,
+	out := Token{ID: t.ID, Name: t.Name, Hint: t.Hint, Write: t.Write, Registries: t.Registries, Packages: t.Packages, Networks: t.Cidrs,
 		CreatedAt: t.CreatedAt, ExpiresAt: t.ExpiresAt, LastUsedAt: t.LastUsedAt, RevokedAt: t.RevokedAt}
 	if t.MemberID != nil {
 		out.MemberID = *t.MemberID

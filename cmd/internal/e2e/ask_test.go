@@ -93,6 +93,18 @@ type document struct {
 	Tags     map[string]string          `json:"dist-tags"`
 }
 
+// dist is what a document says of the file of a version.
+type dist struct{ Tarball, Integrity, Shasum string }
+
+func (d document) dist(t *testing.T, version string) dist {
+	t.Helper()
+	var m struct{ Dist dist }
+	if err := json.Unmarshal(d.Versions[version], &m); err != nil {
+		t.Fatal(err)
+	}
+	return m.Dist
+}
+
 func (s *stage) document(t *testing.T, url, token string) document {
 	t.Helper()
 	a := ask(t, http.MethodGet, url, token, nil)

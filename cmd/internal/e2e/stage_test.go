@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"sluice.dev/sluice/protocol/protocoltest"
 )
 
 // stage is what the cases share: one data folder, one address, one source, and
@@ -20,6 +22,7 @@ type stage struct {
 	data    string // the data folder of sluice dev
 	addr    string // host:port, the same after every restart
 	source  *source
+	public  *protocoltest.NPM // behind the source, where the cases change it
 	clients []client
 	state   devState
 	node    *process   // dev, or serve without a worker
@@ -41,6 +44,19 @@ type devState struct {
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
+	s := newFolder(t)
+	s.clients = findClients(t)
+	if s.long {
+		s.source = newSource(t, configuredRemote(t))
+	} else {
+		s.source = newSource(t, fixture(t).URL)
+	}
+	return s
+}
+
+// newFolder is a stage without clients and source.
+func newFolder(t *testing.T) *stage {
+	t.Helper()
 	// Not t.TempDir: PostgreSQL does not run as root, and must be able to enter.
 	dir, err := os.MkdirTemp("", "sluice-e2e-")
 	if err != nil {
@@ -52,12 +68,6 @@ func newStage(t *testing.T) *stage {
 	s := &stage{long: os.Getenv("SLUICE_E2E_LONG") != "", dir: dir, data: filepath.Join(dir, "data"), addr: freeAddress(t)}
 	t.Cleanup(func() { s.clear(t) })
 	s.bin = build(t, dir)
-	s.clients = findClients(t)
-	if s.long {
-		s.source = newSource(t, configuredRemote(t))
-	} else {
-		s.source = newSource(t, fixture(t).URL)
-	}
 	return s
 }
 
