@@ -22,7 +22,8 @@ func (n *node) handler() (http.Handler, error) {
 	s, err := protocol.NewServer(protocol.Config{
 		Addresses:     protocol.Addresses{PublicURL: n.flags.PublicURL, BaseDomains: n.flags.BaseDomain, Subdomains: n.flags.Subdomains, TrustedProxies: proxies},
 		Organizations: n.resolver, Access: n.access, Registries: protocol.FromSnapshots(n.shapes),
-		Packages: map[coord.Ecosystem]protocol.PackageHandler{coord.NPM: &npm.Handler{Gate: n.gate, Advice: n.gate, Search: n.gate, Provenance: n.gate}},
+		Packages: map[coord.Ecosystem]protocol.PackageHandler{coord.NPM: &npm.Handler{Gate: n.gate, Intake: n.intake, Access: n.access, Blobs: n.blobs, Members: n.access,
+			Advice: n.gate, Search: n.gate, Provenance: n.gate}},
 	})
 	if err != nil {
 		return nil, err

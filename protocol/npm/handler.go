@@ -9,7 +9,16 @@ import (
 
 // Handler answers npm clients. It is safe for concurrent use.
 type Handler struct {
-	Gate       protocol.Gate
+	Gate protocol.Gate
+
+	// For changes; see write.go.
+	Intake     Intake
+	Access     Access
+	Blobs      Blobs
+	Members    Members
+	MaxTarball int64 // bytes; zero is the default [MaxTarball]
+
+	// For what is asked besides packages; see audit.go, search.go and keys.go.
 	Advice     Advice
 	Search     Search
 	Provenance Provenance

@@ -29,7 +29,7 @@ func Full(v *gate.View, at Place) ([]byte, error) {
 	doc := baseOf(v)
 	for _, p := range doc.parts {
 		switch {
-		case p.member == "":
+		case p.member == "", ownable[p.member] && v.Own == nil:
 			w.comma()
 			w.b = append(w.b, p.span.of(doc.raw)...)
 		case p.member == "versions":
@@ -40,6 +40,7 @@ func Full(v *gate.View, at Place) ([]byte, error) {
 	}
 	w.versions()
 	w.times(doc)
+	w.own()
 	w.restrictions()
 	w.shut('}')
 	return w.b, w.err
@@ -69,8 +70,21 @@ func Abbreviated(v *gate.View, at Place) ([]byte, error) {
 // decided that it may be shown. It is pure.
 func Version(v *gate.View, e *gate.Entry, at Place) ([]byte, error) {
 	w := newWriter(v, at, false)
-	w.manifest(e.Listed, "")
+	w.manifest(e.Listed, e.Deprecated)
 	return w.b, w.err
+}
+
+// own writes what the registry itself says of the package, with the revision
+// that a change must name: npm owner reads this document, and no other, before
+// it writes.
+func (w *writer) own() {
+	o := w.v.Own
+	if o == nil {
+		return
+	}
+	w.text("_rev", o.Revision)
+	w.people(o.Maintainers)
+	w.users(o.Stars)
 }
 
 // DistTags renders the view's tags as one object. It is pure.
@@ -114,8 +128,12 @@ func newWriter(v *gate.View, at Place, short bool) *writer {
 func (w *writer) reserve() {
 	size := 4 << 10
 	for i := range w.v.Entries {
-		if m, ok := w.v.Entries[i].Document.(*Manifest); ok {
+		e := &w.v.Entries[i]
+		if m, ok := e.Document.(*Manifest); ok {
 			size += m.size(w.short) + len(w.tarball) + 80
+		}
+		if e.Deprecated != nil {
+			size += len(*e.Deprecated) + 20
 		}
 	}
 	if !w.short {
@@ -194,7 +212,7 @@ func (w *writer) versions() {
 	w.open('{')
 	w.listed(func(e *gate.Entry) {
 		w.versionKey(e.Version)
-		w.manifest(e.Listed, "")
+		w.manifest(e.Listed, e.Deprecated)
 	})
 	w.shut('}')
 }

@@ -28,10 +28,12 @@ type compiler struct {
 	root     *registry.Node
 	upward   []*registry.Node // of the root, the root first
 	tags     map[uuid.UUID]map[string]string
+	against  map[uuid.UUID]map[string]string // deprecations by registry and version
 	state    *quarantine.State
 	affected advisory.Advisories
 	snapshot time.Time
 	opened   map[string]time.Time // findings (P5)
+	own      *catalog.OwnState    // what the root says of the package; nil for nothing
 
 	warnings []string
 	matches  map[string][]policy.Match
@@ -41,6 +43,7 @@ type compiler struct {
 	rank     map[uuid.UUID]int                   // [compiler.ranks]
 	exempt   map[string]bool                     // versions that minimum age lets through (P9)
 	differ   []mismatch
+	current  map[*Listing]map[string]string // what remotes say against versions now
 }
 
 // asked is a remote that carries the package, and what it said.
@@ -112,6 +115,9 @@ func (c *compiler) readState(ctx context.Context, tx *db.Tx) error {
 	if c.tags, err = catalog.Tags(ctx, tx, c.pkg, ids); err != nil {
 		return err
 	}
+	if c.against, err = catalog.Deprecations(ctx, tx, c.pkg, ids); err != nil {
+		return err
+	}
 	if c.state, err = quarantine.Read(ctx, tx, c.pkg, ids); err != nil {
 		return err
 	}
@@ -119,6 +125,9 @@ func (c *compiler) readState(ctx context.Context, tx *db.Tx) error {
 		return err
 	}
 	if c.opened, err = finding.OpenedIn(ctx, tx, c.pkg); err != nil {
+		return err
+	}
+	if c.own, err = catalog.OwnOf(ctx, tx, c.root.ID, c.pkg); err != nil {
 		return err
 	}
 	c.snapshot, err = c.g.Advisories.Snapshot(ctx, tx, c.pkg.Ecosystem)

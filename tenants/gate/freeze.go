@@ -34,7 +34,7 @@ func (c *compiler) view(ctx context.Context, key viewKey, res *result) (*View, e
 	for _, version := range c.ascending(res) {
 		cand := res.candidates[version]
 		v.Entries = append(v.Entries, Entry{Listed: cand.listed, Origin: cand.origin, Held: c.held[key.registry][version] != nil,
-			FirstSeen: cand.seen, Decision: cand.decision, source: cand})
+			FirstSeen: cand.seen, Decision: cand.decision, Deprecated: c.deprecation(version, cand), source: cand})
 		if cand.decision.Listed && cand.listed.Published.After(v.Modified) {
 			v.Modified = cand.listed.Published
 		}
@@ -46,6 +46,9 @@ func (c *compiler) view(ctx context.Context, key viewKey, res *result) (*View, e
 		if r.doc != nil {
 			v.sources = append(v.sources, viewSource{r.Remote, r.doc, r.failing})
 		}
+	}
+	if c.own != nil {
+		v.Own = &Own{Revision: c.own.RevisionText(), Maintainers: c.own.Maintainers, Stars: c.own.Stars}
 	}
 	if err := c.record(ctx, v); err != nil {
 		return nil, err
@@ -112,6 +115,9 @@ func print(v *View, res *result) string {
 		if e.FirstSeen {
 			line = strconv.AppendInt(line, e.Published.UnixNano(), 10)
 		}
+		if e.Deprecated != nil {
+			line = strconv.AppendQuote(append(line, " deprecated "...), *e.Deprecated)
+		}
 		if e.Decision.Withheld() {
 			line = append(append(line, e.Decision.Decisive.RegistryName...), e.Decision.Decisive.Reason...)
 		}
@@ -124,5 +130,8 @@ func print(v *View, res *result) string {
 	}
 	slices.Sort(tags)
 	fmt.Fprintf(h, "%q %s", tags, v.DecisionID)
+	if v.Own != nil {
+		fmt.Fprintf(h, " %s", v.Own.Revision) // goes up with everything in it
+	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }

@@ -26,6 +26,7 @@ type View struct {
 	Print      string            // changes exactly when a rendering could change; no secret
 	ValidUntil time.Time         // next instant at which time alone may change it; zero = never
 	DecisionID string            // of the row that records this list's withheld versions; "" when none is withheld
+	Own        *Own              // what the registry itself says of the package; nil for nothing
 
 	Snapshot time.Time // of the advisory data it was decided with; zero = no feed (P3)
 
@@ -54,13 +55,21 @@ func (v *View) weight() uint32 {
 	return bounded(n)
 }
 
+// Own is what a registry itself says of a package besides its versions.
+type Own struct {
+	Revision    string // that a change must name; opaque, of one line
+	Maintainers []coord.Person
+	Stars       []string // names of subjects
+}
+
 // Entry is one version in a View.
 type Entry struct {
 	*Listed
-	Origin    coord.Origin
-	Held      bool // by the view's registry
-	FirstSeen bool // Published is when we first saw it: the source has no date (R5)
-	Decision  policy.Decision
+	Origin     coord.Origin
+	Held       bool // by the view's registry
+	FirstSeen  bool // Published is when we first saw it: the source has no date (R5)
+	Decision   policy.Decision
+	Deprecated *string // what is said against its use here instead of what its metadata says, "" for nothing; nil: as that says
 
 	source *candidate
 }
