@@ -260,7 +260,7 @@ func (x *tenant) publishWithProvenance(reg uuid.UUID, pkg, version string, file,
 	}
 	_, err = x.at.intake.Publish(x.ctx, intake.PublishInput{Registry: reg, Name: pkg, Version: version, Tags: []string{"latest"}, Metadata: metadata,
 		License: policy.LicenseFact{State: policy.LicenseDeclared, Expression: "MIT"},
-		Files:   []catalog.StoredFile{store(npm.FileName(pkg, version), file), store(npm.BundleName(pkg, version), bundle)}})
+		Files:   []catalog.StoredFile{store(npm.FileName(pkg, version), file), store(strings.TrimSuffix(npm.FileName(pkg, version), ".tgz")+".sigstore", bundle)}})
 	if err != nil {
 		x.h.Fatal(err)
 	}

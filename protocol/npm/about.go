@@ -31,9 +31,9 @@ func aboutOf(manifest []byte) (m aboutManifest) {
 
 // Bounds of what search tells about a package, in bytes and elements.
 const (
-	maxDescription = 1000
-	maxKeywords    = 50
-	maxShown       = 50
+	maxDescription  = 1000
+	maxKeywords     = 50
+	maxSearchPeople = 50
 )
 
 func (m *aboutManifest) keywords() (out []string) {
@@ -86,7 +86,7 @@ func personOf(raw json.RawMessage) (p searchPerson, ok bool) {
 
 func (m *aboutManifest) maintainers() []searchPerson {
 	out := []searchPerson{} // npm wants a list
-	for _, raw := range m.Maintainers.v[:min(len(m.Maintainers.v), maxShown)] {
+	for _, raw := range m.Maintainers.v[:min(len(m.Maintainers.v), maxSearchPeople)] {
 		if p, ok := personOf(raw); ok {
 			out = append(out, p)
 		}

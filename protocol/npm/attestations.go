@@ -18,12 +18,6 @@ var attestationPaths = []*endpoint{
 	{"/-/npm/v1/attestations/{scope}/{spec}", map[string]action{"GET": (*Handler).attestations}},
 }
 
-// BundleName is the name under which the provenance bundle of a version is kept
-// besides its tarball.
-func BundleName(pkg, version string) string {
-	return strings.TrimSuffix(FileName(pkg, version), ".tgz") + ".sigstore"
-}
-
 // attestations answers GET /-/npm/v1/attestations/{pkg}@{version}: what was
 // published with the version here, else what its source has, unchanged (R6). A
 // withheld version is refused as its tarball is (P2).
@@ -50,7 +44,7 @@ func (h *Handler) attestations(w http.ResponseWriter, r *http.Request, t protoco
 }
 
 func (h *Handler) attested(w http.ResponseWriter, r *http.Request, t protocol.Target, v *gate.View, e *gate.Entry) {
-	bundle, err := h.Provenance.Stored(r.Context(), v, e, BundleName(v.Package.Name, e.Version), maxBundle)
+	bundle, err := h.Provenance.Stored(r.Context(), v, e, bundleName(v.Package.Name, e.Version), maxBundle)
 	if err == nil && bundle != nil {
 		var body []byte
 		if body, err = attestationsOf(bundle); err == nil {

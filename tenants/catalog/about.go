@@ -13,17 +13,15 @@ import (
 // maxAbout bounds what is kept for search of one package, in bytes.
 const maxAbout = 2000
 
-// Describe keeps what a package is about, its description and keywords, for
-// [Search]. Over tells whether it replaces what is known already. The package
-// must be known; an empty text changes nothing.
-func Describe(ctx context.Context, tx *db.Tx, pkg coord.Package, about string, over bool) error {
+// Describe is [SetAbout] for a package of others: it changes nothing when
+// something is known already.
+func Describe(ctx context.Context, tx *db.Tx, pkg coord.Package, about string) error {
 	if about = searchable(about); about == "" {
 		return nil
 	}
-	_, err := tx.Exec(ctx, `UPDATE package_names SET about = $3 WHERE org_id = `+db.Ours+` AND ecosystem = $1 AND name = $2 AND about <> $3 AND ($4 OR about = '')`,
-		pkg.Ecosystem, pkg.Name, about, over)
+	_, err := tx.Exec(ctx, `UPDATE package_names SET about = $3 WHERE org_id = `+db.Ours+` AND ecosystem = $1 AND name = $2 AND about = ''`, pkg.Ecosystem, pkg.Name, about)
 	if err != nil {
-		return fmt.Errorf("catalog: describe: %w", err)
+		return fmt.Errorf("catalog: about: %w", err)
 	}
 	return nil
 }

@@ -21,5 +21,5 @@ func (g *Gate) describe(ctx context.Context, tx *db.Tx, v *View, e *Entry, how s
 	if !ok || how != catalog.ByFetch {
 		return nil
 	}
-	return catalog.Describe(ctx, tx, v.Package, d.About(e.Listed), false)
+	return catalog.Describe(ctx, tx, v.Package, d.About(e.Listed))
 }

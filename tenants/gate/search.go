@@ -248,7 +248,7 @@ func (s *search) mayGoOut(ctx context.Context) (bool, error) {
 	for again := false; ; again = true {
 		unsure := false
 		for _, r := range all {
-			if r.owner(r.root) != "" {
+			if r.closed(r.root) != "" {
 				return false, nil
 			}
 			if r.unsure && !again {
