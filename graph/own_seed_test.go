@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"sluice.dev/sluice/ent/db"
 	"sluice.dev/sluice/graph"
 	"sluice.dev/sluice/graph/api"
 	"sluice.dev/sluice/tenants/catalog"
@@ -152,4 +153,17 @@ func (w *world) seedOwn(ctx context.Context, s *seeded) {
 	p, err := w.intake.StartPull(ctx, intake.PullInput{Registry: s.team, Source: "yarn.lock", Versions: []intake.PullVersion{{Name: "left-pad", Version: "2.0.0"}}})
 	w.ok(err)
 	s.words["pull"] = id("Pull", p.ID)
+}
+
+// find returns the id of a registry by its name.
+func (w *world) find(ctx context.Context, name string) (out uuid.UUID) {
+	w.Helper()
+	w.ok(w.db.InSnapshot(ctx, func(ctx context.Context, tx *db.Tx) error {
+		r, err := registry.Named(ctx, tx, name)
+		if r != nil {
+			out = r.ID
+		}
+		return err
+	}))
+	return out
 }
