@@ -39,7 +39,7 @@ func (w *writer) restrictions() {
 	w.open('{')
 	for _, e := range out {
 		w.versionKey(e.Version)
-		w.manifest(e.Listed, reason(w.v, e))
+		w.withheld(e.Listed, reason(w.v, e))
 	}
 	w.shut('}')
 	w.shut('}')

@@ -27,6 +27,7 @@ type compiler struct {
 	root     *registry.Node
 	upward   []*registry.Node // of the root, the root first
 	tags     map[uuid.UUID]map[string]string
+	against  map[uuid.UUID]map[string]string // deprecations by registry and version
 	state    *quarantine.State
 	affected advisory.Advisories
 	snapshot time.Time
@@ -40,6 +41,7 @@ type compiler struct {
 	rank     map[uuid.UUID]int                   // [compiler.ranks]
 	exempt   map[string]bool                     // versions that minimum age lets through (P9)
 	differ   []mismatch
+	current  map[*Listing]map[string]string // what remotes say against versions now
 }
 
 // asked is a remote that carries the package, and what it said.
@@ -112,6 +114,9 @@ func (c *compiler) readState(ctx context.Context) error {
 			return err
 		}
 		if c.tags, err = catalog.Tags(ctx, tx, c.pkg, ids); err != nil {
+			return err
+		}
+		if c.against, err = catalog.Deprecations(ctx, tx, c.pkg, ids); err != nil {
 			return err
 		}
 		if c.state, err = quarantine.Read(ctx, tx, c.pkg, ids); err != nil {
