@@ -136,6 +136,10 @@ func (h *Handler) deprecate(ctx context.Context, t protocol.Target, pkg string, 
 func (h *Handler) deletePackage(w http.ResponseWriter, r *http.Request, t protocol.Target, p params) {
 	err := h.Access.Write(r.Context(), access.VersionDelete, t.Registry, npmPackage(p.pkg))
 	if err == nil {
+		// A package that is not there is not found, at whatever revision.
+		_, err = h.Intake.Own(r.Context(), t.Registry, p.pkg)
+	}
+	if err == nil {
 		err = h.Intake.UnpublishPackage(r.Context(), t.Registry, p.pkg, p.rev)
 	}
 	if err != nil {

@@ -1,6 +1,7 @@
 package npm
 
 import (
+	"bufio"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -85,8 +86,12 @@ func (u *upload) receive(ctx context.Context, data io.Reader) (err error) {
 	if u.pending, err = u.h.Blobs.Create(ctx, limit); err != nil {
 		return err
 	}
-	u.contents, err = inspect(io.TeeReader(data, u.pending), usual)
-	return err
+	// Base64 comes out in small pieces, and each write costs a system call.
+	out := bufio.NewWriterSize(u.pending, 256<<10)
+	if u.contents, err = inspect(io.TeeReader(data, out), usual); err != nil {
+		return err
+	}
+	return out.Flush()
 }
 
 // drop throws away what came, unless it was stored.

@@ -29,6 +29,11 @@ type Intake interface {
 	// Starred lists the packages of a registry that somebody has starred, by
 	// name.
 	Starred(ctx context.Context, registry uuid.UUID, who string) ([]string, error)
+	Stage(ctx context.Context, in intake.PublishInput, by string) (uuid.UUID, error)
+	Staged(ctx context.Context, q intake.StagedQuery) ([]intake.Staged, int, error)
+	StagedOne(ctx context.Context, registry, id uuid.UUID) (intake.Staged, error)
+	Approve(ctx context.Context, registry, id uuid.UUID, by string) (coord.Version, error)
+	Drop(ctx context.Context, registry, id uuid.UUID, by string) error
 }
 
 var _ Intake = (*intake.Service)(nil)
@@ -46,6 +51,7 @@ var _ Access = (*access.Service)(nil)
 type Blobs interface {
 	Create(ctx context.Context, limit int64) (*blob.Pending, error)
 	Put(ctx context.Context, r io.Reader, limit int64) (blob.Info, error)
+	Open(ctx context.Context, d blob.Digest) (*blob.Blob, error)
 }
 
 // Members finds people by the name that npm knows them by.
