@@ -23329,9 +23329,15 @@ type StagedVersionMutation struct {
 	registry_id   *uuid.UUID
 	name          *string
 	version       *string
+	file          *string
 	sha256        *string
+	bundle_file   *string
 	bundle        *string
 	metadata      *[]byte
+	license       *string
+	license_state *string
+	about         *string
+	maintainer    *coord.Person
 	tags          *[]string
 	appendtags    []string
 	staged_by     *string
@@ -23592,6 +23598,42 @@ func (m *StagedVersionMutation) ResetVersion() {
 	m.version = nil
 }
 
+// SetFile sets the "file" field.
+func (m *StagedVersionMutation) SetFile(s string) {
+	m.file = &s
+}
+
+// File returns the value of the "file" field in the mutation.
+func (m *StagedVersionMutation) File() (r string, exists bool) {
+	v := m.file
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFile returns the old "file" field's value of the StagedVersion entity.
+// If the StagedVersion object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *StagedVersionMutation) OldFile(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFile is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFile requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFile: %w", err)
+	}
+	return oldValue.File, nil
+}
+
+// ResetFile resets all changes to the "file" field.
+func (m *StagedVersionMutation) ResetFile() {
+	m.file = nil
+}
+
 // SetSha256 sets the "sha256" field.
 func (m *StagedVersionMutation) SetSha256(s string) {
 	m.sha256 = &s
@@ -23626,6 +23668,42 @@ func (m *StagedVersionMutation) OldSha256(ctx context.Context) (v string, err er
 // ResetSha256 resets all changes to the "sha256" field.
 func (m *StagedVersionMutation) ResetSha256() {
 	m.sha256 = nil
+}
+
+// SetBundleFile sets the "bundle_file" field.
+func (m *StagedVersionMutation) SetBundleFile(s string) {
+	m.bundle_file = &s
+}
+
+// BundleFile returns the value of the "bundle_file" field in the mutation.
+func (m *StagedVersionMutation) BundleFile() (r string, exists bool) {
+	v := m.bundle_file
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldBundleFile returns the old "bundle_file" field's value of the StagedVersion entity.
+// If the StagedVersion object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *StagedVersionMutation) OldBundleFile(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldBundleFile is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldBundleFile requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldBundleFile: %w", err)
+	}
+	return oldValue.BundleFile, nil
+}
+
+// ResetBundleFile resets all changes to the "bundle_file" field.
+func (m *StagedVersionMutation) ResetBundleFile() {
+	m.bundle_file = nil
 }
 
 // SetBundle sets the "bundle" field.
@@ -23711,6 +23789,150 @@ func (m *StagedVersionMutation) OldMetadata(ctx context.Context) (v []byte, err 
 // ResetMetadata resets all changes to the "metadata" field.
 func (m *StagedVersionMutation) ResetMetadata() {
 	m.metadata = nil
+}
+
+// SetLicense sets the "license" field.
+func (m *StagedVersionMutation) SetLicense(s string) {
+	m.license = &s
+}
+
+// License returns the value of the "license" field in the mutation.
+func (m *StagedVersionMutation) License() (r string, exists bool) {
+	v := m.license
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLicense returns the old "license" field's value of the StagedVersion entity.
+// If the StagedVersion object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *StagedVersionMutation) OldLicense(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLicense is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLicense requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLicense: %w", err)
+	}
+	return oldValue.License, nil
+}
+
+// ResetLicense resets all changes to the "license" field.
+func (m *StagedVersionMutation) ResetLicense() {
+	m.license = nil
+}
+
+// SetLicenseState sets the "license_state" field.
+func (m *StagedVersionMutation) SetLicenseState(s string) {
+	m.license_state = &s
+}
+
+// LicenseState returns the value of the "license_state" field in the mutation.
+func (m *StagedVersionMutation) LicenseState() (r string, exists bool) {
+	v := m.license_state
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldLicenseState returns the old "license_state" field's value of the StagedVersion entity.
+// If the StagedVersion object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *StagedVersionMutation) OldLicenseState(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldLicenseState is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldLicenseState requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldLicenseState: %w", err)
+	}
+	return oldValue.LicenseState, nil
+}
+
+// ResetLicenseState resets all changes to the "license_state" field.
+func (m *StagedVersionMutation) ResetLicenseState() {
+	m.license_state = nil
+}
+
+// SetAbout sets the "about" field.
+func (m *StagedVersionMutation) SetAbout(s string) {
+	m.about = &s
+}
+
+// About returns the value of the "about" field in the mutation.
+func (m *StagedVersionMutation) About() (r string, exists bool) {
+	v := m.about
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldAbout returns the old "about" field's value of the StagedVersion entity.
+// If the StagedVersion object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *StagedVersionMutation) OldAbout(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldAbout is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldAbout requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldAbout: %w", err)
+	}
+	return oldValue.About, nil
+}
+
+// ResetAbout resets all changes to the "about" field.
+func (m *StagedVersionMutation) ResetAbout() {
+	m.about = nil
+}
+
+// SetMaintainer sets the "maintainer" field.
+func (m *StagedVersionMutation) SetMaintainer(c coord.Person) {
+	m.maintainer = &c
+}
+
+// Maintainer returns the value of the "maintainer" field in the mutation.
+func (m *StagedVersionMutation) Maintainer() (r coord.Person, exists bool) {
+	v := m.maintainer
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldMaintainer returns the old "maintainer" field's value of the StagedVersion entity.
+// If the StagedVersion object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *StagedVersionMutation) OldMaintainer(ctx context.Context) (v coord.Person, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldMaintainer is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldMaintainer requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldMaintainer: %w", err)
+	}
+	return oldValue.Maintainer, nil
+}
+
+// ResetMaintainer resets all changes to the "maintainer" field.
+func (m *StagedVersionMutation) ResetMaintainer() {
+	m.maintainer = nil
 }
 
 // SetTags sets the "tags" field.
@@ -23955,7 +24177,7 @@ func (m *StagedVersionMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *StagedVersionMutation) Fields() []string {
-	fields := make([]string, 0, 12)
+	fields := make([]string, 0, 18)
 	if m.org_id != nil {
 		fields = append(fields, stagedversion.FieldOrgID)
 	}
@@ -23968,14 +24190,32 @@ func (m *StagedVersionMutation) Fields() []string {
 	if m.version != nil {
 		fields = append(fields, stagedversion.FieldVersion)
 	}
+	if m.file != nil {
+		fields = append(fields, stagedversion.FieldFile)
+	}
 	if m.sha256 != nil {
 		fields = append(fields, stagedversion.FieldSha256)
+	}
+	if m.bundle_file != nil {
+		fields = append(fields, stagedversion.FieldBundleFile)
 	}
 	if m.bundle != nil {
 		fields = append(fields, stagedversion.FieldBundle)
 	}
 	if m.metadata != nil {
 		fields = append(fields, stagedversion.FieldMetadata)
+	}
+	if m.license != nil {
+		fields = append(fields, stagedversion.FieldLicense)
+	}
+	if m.license_state != nil {
+		fields = append(fields, stagedversion.FieldLicenseState)
+	}
+	if m.about != nil {
+		fields = append(fields, stagedversion.FieldAbout)
+	}
+	if m.maintainer != nil {
+		fields = append(fields, stagedversion.FieldMaintainer)
 	}
 	if m.tags != nil {
 		fields = append(fields, stagedversion.FieldTags)
@@ -24008,12 +24248,24 @@ func (m *StagedVersionMutation) Field(name string) (ent.Value, bool) {
 		return m.Name()
 	case stagedversion.FieldVersion:
 		return m.Version()
+	case stagedversion.FieldFile:
+		return m.File()
 	case stagedversion.FieldSha256:
 		return m.Sha256()
+	case stagedversion.FieldBundleFile:
+		return m.BundleFile()
 	case stagedversion.FieldBundle:
 		return m.Bundle()
 	case stagedversion.FieldMetadata:
 		return m.Metadata()
+	case stagedversion.FieldLicense:
+		return m.License()
+	case stagedversion.FieldLicenseState:
+		return m.LicenseState()
+	case stagedversion.FieldAbout:
+		return m.About()
+	case stagedversion.FieldMaintainer:
+		return m.Maintainer()
 	case stagedversion.FieldTags:
 		return m.Tags()
 	case stagedversion.FieldStagedBy:
@@ -24041,12 +24293,24 @@ func (m *StagedVersionMutation) OldField(ctx context.Context, name string) (ent.
 		return m.OldName(ctx)
 	case stagedversion.FieldVersion:
 		return m.OldVersion(ctx)
+	case stagedversion.FieldFile:
+		return m.OldFile(ctx)
 	case stagedversion.FieldSha256:
 		return m.OldSha256(ctx)
+	case stagedversion.FieldBundleFile:
+		return m.OldBundleFile(ctx)
 	case stagedversion.FieldBundle:
 		return m.OldBundle(ctx)
 	case stagedversion.FieldMetadata:
 		return m.OldMetadata(ctx)
+	case stagedversion.FieldLicense:
+		return m.OldLicense(ctx)
+	case stagedversion.FieldLicenseState:
+		return m.OldLicenseState(ctx)
+	case stagedversion.FieldAbout:
+		return m.OldAbout(ctx)
+	case stagedversion.FieldMaintainer:
+		return m.OldMaintainer(ctx)
 	case stagedversion.FieldTags:
 		return m.OldTags(ctx)
 	case stagedversion.FieldStagedBy:
@@ -24094,12 +24358,26 @@ func (m *StagedVersionMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetVersion(v)
 		return nil
+	case stagedversion.FieldFile:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFile(v)
+		return nil
 	case stagedversion.FieldSha256:
 		v, ok := value.(string)
 		if !ok {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetSha256(v)
+		return nil
+	case stagedversion.FieldBundleFile:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetBundleFile(v)
 		return nil
 	case stagedversion.FieldBundle:
 		v, ok := value.(string)
@@ -24114,6 +24392,34 @@ func (m *StagedVersionMutation) SetField(name string, value ent.Value) error {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetMetadata(v)
+		return nil
+	case stagedversion.FieldLicense:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLicense(v)
+		return nil
+	case stagedversion.FieldLicenseState:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetLicenseState(v)
+		return nil
+	case stagedversion.FieldAbout:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetAbout(v)
+		return nil
+	case stagedversion.FieldMaintainer:
+		v, ok := value.(coord.Person)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetMaintainer(v)
 		return nil
 	case stagedversion.FieldTags:
 		v, ok := value.([]string)
@@ -24226,14 +24532,32 @@ func (m *StagedVersionMutation) ResetField(name string) error {
 	case stagedversion.FieldVersion:
 		m.ResetVersion()
 		return nil
+	case stagedversion.FieldFile:
+		m.ResetFile()
+		return nil
 	case stagedversion.FieldSha256:
 		m.ResetSha256()
+		return nil
+	case stagedversion.FieldBundleFile:
+		m.ResetBundleFile()
 		return nil
 	case stagedversion.FieldBundle:
 		m.ResetBundle()
 		return nil
 	case stagedversion.FieldMetadata:
 		m.ResetMetadata()
+		return nil
+	case stagedversion.FieldLicense:
+		m.ResetLicense()
+		return nil
+	case stagedversion.FieldLicenseState:
+		m.ResetLicenseState()
+		return nil
+	case stagedversion.FieldAbout:
+		m.ResetAbout()
+		return nil
+	case stagedversion.FieldMaintainer:
+		m.ResetMaintainer()
 		return nil
 	case stagedversion.FieldTags:
 		m.ResetTags()

@@ -12,6 +12,7 @@ import (
 	"entgo.io/ent/dialect/sql"
 	"github.com/google/uuid"
 	"sluice.dev/sluice/ent/stagedversion"
+	"sluice.dev/sluice/tenants/coord"
 )
 
 // StagedVersion is the model entity for the StagedVersion schema.
@@ -27,12 +28,24 @@ type StagedVersion struct {
 	Name string `json:"name,omitempty"`
 	// Version holds the value of the "version" field.
 	Version string `json:"version,omitempty"`
+	// File holds the value of the "file" field.
+	File string `json:"file,omitempty"`
 	// Sha256 holds the value of the "sha256" field.
 	Sha256 string `json:"sha256,omitempty"`
+	// BundleFile holds the value of the "bundle_file" field.
+	BundleFile string `json:"bundle_file,omitempty"`
 	// Bundle holds the value of the "bundle" field.
 	Bundle *string `json:"bundle,omitempty"`
 	// Metadata holds the value of the "metadata" field.
 	Metadata []byte `json:"metadata,omitempty"`
+	// License holds the value of the "license" field.
+	License string `json:"license,omitempty"`
+	// LicenseState holds the value of the "license_state" field.
+	LicenseState string `json:"license_state,omitempty"`
+	// About holds the value of the "about" field.
+	About string `json:"about,omitempty"`
+	// Maintainer holds the value of the "maintainer" field.
+	Maintainer coord.Person `json:"maintainer,omitempty"`
 	// Tags holds the value of the "tags" field.
 	Tags []string `json:"tags,omitempty"`
 	// StagedBy holds the value of the "staged_by" field.
@@ -51,9 +64,9 @@ func (*StagedVersion) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case stagedversion.FieldMetadata, stagedversion.FieldTags:
+		case stagedversion.FieldMetadata, stagedversion.FieldMaintainer, stagedversion.FieldTags:
 			values[i] = new([]byte)
-		case stagedversion.FieldName, stagedversion.FieldVersion, stagedversion.FieldSha256, stagedversion.FieldBundle, stagedversion.FieldStagedBy, stagedversion.FieldOutcome:
+		case stagedversion.FieldName, stagedversion.FieldVersion, stagedversion.FieldFile, stagedversion.FieldSha256, stagedversion.FieldBundleFile, stagedversion.FieldBundle, stagedversion.FieldLicense, stagedversion.FieldLicenseState, stagedversion.FieldAbout, stagedversion.FieldStagedBy, stagedversion.FieldOutcome:
 			values[i] = new(sql.NullString)
 		case stagedversion.FieldStagedAt, stagedversion.FieldEndedAt:
 			values[i] = new(sql.NullTime)
@@ -104,11 +117,23 @@ func (_m *StagedVersion) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.Version = value.String
 			}
+		case stagedversion.FieldFile:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field file", values[i])
+			} else if value.Valid {
+				_m.File = value.String
+			}
 		case stagedversion.FieldSha256:
 			if value, ok := values[i].(*sql.NullString); !ok {
 				return fmt.Errorf("unexpected type %T for field sha256", values[i])
 			} else if value.Valid {
 				_m.Sha256 = value.String
+			}
+		case stagedversion.FieldBundleFile:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field bundle_file", values[i])
+			} else if value.Valid {
+				_m.BundleFile = value.String
 			}
 		case stagedversion.FieldBundle:
 			if value, ok := values[i].(*sql.NullString); !ok {
@@ -122,6 +147,32 @@ func (_m *StagedVersion) assignValues(columns []string, values []any) error {
 				return fmt.Errorf("unexpected type %T for field metadata", values[i])
 			} else if value != nil {
 				_m.Metadata = *value
+			}
+		case stagedversion.FieldLicense:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field license", values[i])
+			} else if value.Valid {
+				_m.License = value.String
+			}
+		case stagedversion.FieldLicenseState:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field license_state", values[i])
+			} else if value.Valid {
+				_m.LicenseState = value.String
+			}
+		case stagedversion.FieldAbout:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field about", values[i])
+			} else if value.Valid {
+				_m.About = value.String
+			}
+		case stagedversion.FieldMaintainer:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field maintainer", values[i])
+			} else if value != nil && len(*value) > 0 {
+				if err := json.Unmarshal(*value, &_m.Maintainer); err != nil {
+					return fmt.Errorf("unmarshal field maintainer: %w", err)
+				}
 			}
 		case stagedversion.FieldTags:
 			if value, ok := values[i].(*[]byte); !ok {
@@ -204,8 +255,14 @@ func (_m *StagedVersion) String() string {
 	builder.WriteString("version=")
 	builder.WriteString(_m.Version)
 	builder.WriteString(", ")
+	builder.WriteString("file=")
+	builder.WriteString(_m.File)
+	builder.WriteString(", ")
 	builder.WriteString("sha256=")
 	builder.WriteString(_m.Sha256)
+	builder.WriteString(", ")
+	builder.WriteString("bundle_file=")
+	builder.WriteString(_m.BundleFile)
 	builder.WriteString(", ")
 	if v := _m.Bundle; v != nil {
 		builder.WriteString("bundle=")
@@ -214,6 +271,18 @@ func (_m *StagedVersion) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("metadata=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Metadata))
+	builder.WriteString(", ")
+	builder.WriteString("license=")
+	builder.WriteString(_m.License)
+	builder.WriteString(", ")
+	builder.WriteString("license_state=")
+	builder.WriteString(_m.LicenseState)
+	builder.WriteString(", ")
+	builder.WriteString("about=")
+	builder.WriteString(_m.About)
+	builder.WriteString(", ")
+	builder.WriteString("maintainer=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Maintainer))
 	builder.WriteString(", ")
 	builder.WriteString("tags=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Tags))

@@ -14,6 +14,7 @@ import (
 	"entgo.io/ent/schema/field"
 	"github.com/google/uuid"
 	"sluice.dev/sluice/ent/stagedversion"
+	"sluice.dev/sluice/tenants/coord"
 )
 
 // StagedVersionCreate is the builder for creating a StagedVersion entity.
@@ -48,9 +49,29 @@ func (_c *StagedVersionCreate) SetVersion(v string) *StagedVersionCreate {
 	return _c
 }
 
+// SetFile sets the "file" field.
+func (_c *StagedVersionCreate) SetFile(v string) *StagedVersionCreate {
+	_c.mutation.SetFile(v)
+	return _c
+}
+
 // SetSha256 sets the "sha256" field.
 func (_c *StagedVersionCreate) SetSha256(v string) *StagedVersionCreate {
 	_c.mutation.SetSha256(v)
+	return _c
+}
+
+// SetBundleFile sets the "bundle_file" field.
+func (_c *StagedVersionCreate) SetBundleFile(v string) *StagedVersionCreate {
+	_c.mutation.SetBundleFile(v)
+	return _c
+}
+
+// SetNillableBundleFile sets the "bundle_file" field if the given value is not nil.
+func (_c *StagedVersionCreate) SetNillableBundleFile(v *string) *StagedVersionCreate {
+	if v != nil {
+		_c.SetBundleFile(*v)
+	}
 	return _c
 }
 
@@ -71,6 +92,54 @@ func (_c *StagedVersionCreate) SetNillableBundle(v *string) *StagedVersionCreate
 // SetMetadata sets the "metadata" field.
 func (_c *StagedVersionCreate) SetMetadata(v []byte) *StagedVersionCreate {
 	_c.mutation.SetMetadata(v)
+	return _c
+}
+
+// SetLicense sets the "license" field.
+func (_c *StagedVersionCreate) SetLicense(v string) *StagedVersionCreate {
+	_c.mutation.SetLicense(v)
+	return _c
+}
+
+// SetNillableLicense sets the "license" field if the given value is not nil.
+func (_c *StagedVersionCreate) SetNillableLicense(v *string) *StagedVersionCreate {
+	if v != nil {
+		_c.SetLicense(*v)
+	}
+	return _c
+}
+
+// SetLicenseState sets the "license_state" field.
+func (_c *StagedVersionCreate) SetLicenseState(v string) *StagedVersionCreate {
+	_c.mutation.SetLicenseState(v)
+	return _c
+}
+
+// SetAbout sets the "about" field.
+func (_c *StagedVersionCreate) SetAbout(v string) *StagedVersionCreate {
+	_c.mutation.SetAbout(v)
+	return _c
+}
+
+// SetNillableAbout sets the "about" field if the given value is not nil.
+func (_c *StagedVersionCreate) SetNillableAbout(v *string) *StagedVersionCreate {
+	if v != nil {
+		_c.SetAbout(*v)
+	}
+	return _c
+}
+
+// SetMaintainer sets the "maintainer" field.
+func (_c *StagedVersionCreate) SetMaintainer(v coord.Person) *StagedVersionCreate {
+	_c.mutation.SetMaintainer(v)
+	return _c
+}
+
+// SetNillableMaintainer sets the "maintainer" field if the given value is not nil.
+func (_c *StagedVersionCreate) SetNillableMaintainer(v *coord.Person) *StagedVersionCreate {
+	if v != nil {
+		_c.SetMaintainer(*v)
+	}
 	return _c
 }
 
@@ -171,6 +240,22 @@ func (_c *StagedVersionCreate) ExecX(ctx context.Context) {
 
 // defaults sets the default values of the builder before save.
 func (_c *StagedVersionCreate) defaults() error {
+	if _, ok := _c.mutation.BundleFile(); !ok {
+		v := stagedversion.DefaultBundleFile
+		_c.mutation.SetBundleFile(v)
+	}
+	if _, ok := _c.mutation.License(); !ok {
+		v := stagedversion.DefaultLicense
+		_c.mutation.SetLicense(v)
+	}
+	if _, ok := _c.mutation.About(); !ok {
+		v := stagedversion.DefaultAbout
+		_c.mutation.SetAbout(v)
+	}
+	if _, ok := _c.mutation.Maintainer(); !ok {
+		v := stagedversion.DefaultMaintainer
+		_c.mutation.SetMaintainer(v)
+	}
 	if _, ok := _c.mutation.Tags(); !ok {
 		v := stagedversion.DefaultTags
 		_c.mutation.SetTags(v)
@@ -203,11 +288,29 @@ func (_c *StagedVersionCreate) check() error {
 	if _, ok := _c.mutation.Version(); !ok {
 		return &ValidationError{Name: "version", err: errors.New(`ent: missing required field "StagedVersion.version"`)}
 	}
+	if _, ok := _c.mutation.File(); !ok {
+		return &ValidationError{Name: "file", err: errors.New(`ent: missing required field "StagedVersion.file"`)}
+	}
 	if _, ok := _c.mutation.Sha256(); !ok {
 		return &ValidationError{Name: "sha256", err: errors.New(`ent: missing required field "StagedVersion.sha256"`)}
 	}
+	if _, ok := _c.mutation.BundleFile(); !ok {
+		return &ValidationError{Name: "bundle_file", err: errors.New(`ent: missing required field "StagedVersion.bundle_file"`)}
+	}
 	if _, ok := _c.mutation.Metadata(); !ok {
 		return &ValidationError{Name: "metadata", err: errors.New(`ent: missing required field "StagedVersion.metadata"`)}
+	}
+	if _, ok := _c.mutation.License(); !ok {
+		return &ValidationError{Name: "license", err: errors.New(`ent: missing required field "StagedVersion.license"`)}
+	}
+	if _, ok := _c.mutation.LicenseState(); !ok {
+		return &ValidationError{Name: "license_state", err: errors.New(`ent: missing required field "StagedVersion.license_state"`)}
+	}
+	if _, ok := _c.mutation.About(); !ok {
+		return &ValidationError{Name: "about", err: errors.New(`ent: missing required field "StagedVersion.about"`)}
+	}
+	if _, ok := _c.mutation.Maintainer(); !ok {
+		return &ValidationError{Name: "maintainer", err: errors.New(`ent: missing required field "StagedVersion.maintainer"`)}
 	}
 	if _, ok := _c.mutation.Tags(); !ok {
 		return &ValidationError{Name: "tags", err: errors.New(`ent: missing required field "StagedVersion.tags"`)}
@@ -273,9 +376,17 @@ func (_c *StagedVersionCreate) createSpec() (*StagedVersion, *sqlgraph.CreateSpe
 		_spec.SetField(stagedversion.FieldVersion, field.TypeString, value)
 		_node.Version = value
 	}
+	if value, ok := _c.mutation.File(); ok {
+		_spec.SetField(stagedversion.FieldFile, field.TypeString, value)
+		_node.File = value
+	}
 	if value, ok := _c.mutation.Sha256(); ok {
 		_spec.SetField(stagedversion.FieldSha256, field.TypeString, value)
 		_node.Sha256 = value
+	}
+	if value, ok := _c.mutation.BundleFile(); ok {
+		_spec.SetField(stagedversion.FieldBundleFile, field.TypeString, value)
+		_node.BundleFile = value
 	}
 	if value, ok := _c.mutation.Bundle(); ok {
 		_spec.SetField(stagedversion.FieldBundle, field.TypeString, value)
@@ -284,6 +395,22 @@ func (_c *StagedVersionCreate) createSpec() (*StagedVersion, *sqlgraph.CreateSpe
 	if value, ok := _c.mutation.Metadata(); ok {
 		_spec.SetField(stagedversion.FieldMetadata, field.TypeBytes, value)
 		_node.Metadata = value
+	}
+	if value, ok := _c.mutation.License(); ok {
+		_spec.SetField(stagedversion.FieldLicense, field.TypeString, value)
+		_node.License = value
+	}
+	if value, ok := _c.mutation.LicenseState(); ok {
+		_spec.SetField(stagedversion.FieldLicenseState, field.TypeString, value)
+		_node.LicenseState = value
+	}
+	if value, ok := _c.mutation.About(); ok {
+		_spec.SetField(stagedversion.FieldAbout, field.TypeString, value)
+		_node.About = value
+	}
+	if value, ok := _c.mutation.Maintainer(); ok {
+		_spec.SetField(stagedversion.FieldMaintainer, field.TypeJSON, value)
+		_node.Maintainer = value
 	}
 	if value, ok := _c.mutation.Tags(); ok {
 		_spec.SetField(stagedversion.FieldTags, field.TypeJSON, value)
@@ -416,14 +543,32 @@ func (u *StagedVersionUpsertOne) UpdateNewValues() *StagedVersionUpsertOne {
 		if _, exists := u.create.mutation.Version(); exists {
 			s.SetIgnore(stagedversion.FieldVersion)
 		}
+		if _, exists := u.create.mutation.File(); exists {
+			s.SetIgnore(stagedversion.FieldFile)
+		}
 		if _, exists := u.create.mutation.Sha256(); exists {
 			s.SetIgnore(stagedversion.FieldSha256)
+		}
+		if _, exists := u.create.mutation.BundleFile(); exists {
+			s.SetIgnore(stagedversion.FieldBundleFile)
 		}
 		if _, exists := u.create.mutation.Bundle(); exists {
 			s.SetIgnore(stagedversion.FieldBundle)
 		}
 		if _, exists := u.create.mutation.Metadata(); exists {
 			s.SetIgnore(stagedversion.FieldMetadata)
+		}
+		if _, exists := u.create.mutation.License(); exists {
+			s.SetIgnore(stagedversion.FieldLicense)
+		}
+		if _, exists := u.create.mutation.LicenseState(); exists {
+			s.SetIgnore(stagedversion.FieldLicenseState)
+		}
+		if _, exists := u.create.mutation.About(); exists {
+			s.SetIgnore(stagedversion.FieldAbout)
+		}
+		if _, exists := u.create.mutation.Maintainer(); exists {
+			s.SetIgnore(stagedversion.FieldMaintainer)
 		}
 		if _, exists := u.create.mutation.Tags(); exists {
 			s.SetIgnore(stagedversion.FieldTags)
@@ -695,14 +840,32 @@ func (u *StagedVersionUpsertBulk) UpdateNewValues() *StagedVersionUpsertBulk {
 			if _, exists := b.mutation.Version(); exists {
 				s.SetIgnore(stagedversion.FieldVersion)
 			}
+			if _, exists := b.mutation.File(); exists {
+				s.SetIgnore(stagedversion.FieldFile)
+			}
 			if _, exists := b.mutation.Sha256(); exists {
 				s.SetIgnore(stagedversion.FieldSha256)
+			}
+			if _, exists := b.mutation.BundleFile(); exists {
+				s.SetIgnore(stagedversion.FieldBundleFile)
 			}
 			if _, exists := b.mutation.Bundle(); exists {
 				s.SetIgnore(stagedversion.FieldBundle)
 			}
 			if _, exists := b.mutation.Metadata(); exists {
 				s.SetIgnore(stagedversion.FieldMetadata)
+			}
+			if _, exists := b.mutation.License(); exists {
+				s.SetIgnore(stagedversion.FieldLicense)
+			}
+			if _, exists := b.mutation.LicenseState(); exists {
+				s.SetIgnore(stagedversion.FieldLicenseState)
+			}
+			if _, exists := b.mutation.About(); exists {
+				s.SetIgnore(stagedversion.FieldAbout)
+			}
+			if _, exists := b.mutation.Maintainer(); exists {
+				s.SetIgnore(stagedversion.FieldMaintainer)
 			}
 			if _, exists := b.mutation.Tags(); exists {
 				s.SetIgnore(stagedversion.FieldTags)

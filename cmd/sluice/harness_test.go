@@ -245,11 +245,16 @@ func (x *tenant) link(up registry.UpstreamInput) uuid.UUID {
 	return e.ID
 }
 
-// publish brings a version of the tenant's own in, with any bytes for a file.
+// publish brings a version of the tenant's own in, with any bytes for a file,
+// whatever public packages have the name too.
 func (x *tenant) publish(reg uuid.UUID, pkg, version string, file []byte) {
 	x.h.Helper()
 	info, err := x.at.blobs.Put(x.ctx, bytes.NewReader(file), int64(len(file)))
 	if err != nil {
+		x.h.Fatal(err)
+	}
+	allow := catalog.Allow
+	if err := x.at.intake.SetNameSwitch(x.ctx, reg, pkg, &allow, nil, "a test"); err != nil {
 		x.h.Fatal(err)
 	}
 	name := npm.FileName(pkg, version)

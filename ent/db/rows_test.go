@@ -141,8 +141,8 @@ func (f *filler) own() error {
 			SetTrustRuleID(f.id("trust_rules")).SetCreatedAt(noon),
 		c.LoginRequest.Create().SetOrgID(f.claim).SetID(f.note("login_requests")).SetRegistryID(reg).SetSecretHash([]byte("s" + f.suffix)).
 			SetPageHash([]byte("p" + f.suffix)).SetCreatedAt(noon).SetExpiresAt(noon).SetTokenID(f.id("tokens")),
-		c.StagedVersion.Create().SetOrgID(f.claim).SetID(f.note("staged_versions")).SetRegistryID(reg).SetName("mine").SetVersion("2.0.0").SetSha256(digest).
-			SetMetadata([]byte("{}")).SetStagedBy("ann").SetStagedAt(noon),
+		c.StagedVersion.Create().SetOrgID(f.claim).SetID(f.note("staged_versions")).SetRegistryID(reg).SetName("mine").SetVersion("2.0.0").SetFile("mine-2.0.0.tgz").SetSha256(digest).
+			SetLicenseState("MISSING").SetMetadata([]byte("{}")).SetStagedBy("ann").SetStagedAt(noon),
 		c.Pull.Create().SetOrgID(f.claim).SetID(f.note("pulls")).SetRegistryID(reg).SetSource("package-lock.json").SetPulledBy("ann").SetStartedAt(noon),
 		c.PullItem.Create().SetOrgID(f.claim).SetID(f.note("pull_items")).SetPullID(f.id("pulls")).SetName("left-pad").SetVersion("1.3.0"),
 	})

@@ -547,12 +547,28 @@ func init() {
 	_ = stagedversionMixinFields0
 	stagedversionFields := schema.StagedVersion{}.Fields()
 	_ = stagedversionFields
+	// stagedversionDescBundleFile is the schema descriptor for bundle_file field.
+	stagedversionDescBundleFile := stagedversionFields[5].Descriptor()
+	// stagedversion.DefaultBundleFile holds the default value on creation for the bundle_file field.
+	stagedversion.DefaultBundleFile = stagedversionDescBundleFile.Default.(string)
+	// stagedversionDescLicense is the schema descriptor for license field.
+	stagedversionDescLicense := stagedversionFields[8].Descriptor()
+	// stagedversion.DefaultLicense holds the default value on creation for the license field.
+	stagedversion.DefaultLicense = stagedversionDescLicense.Default.(string)
+	// stagedversionDescAbout is the schema descriptor for about field.
+	stagedversionDescAbout := stagedversionFields[10].Descriptor()
+	// stagedversion.DefaultAbout holds the default value on creation for the about field.
+	stagedversion.DefaultAbout = stagedversionDescAbout.Default.(string)
+	// stagedversionDescMaintainer is the schema descriptor for maintainer field.
+	stagedversionDescMaintainer := stagedversionFields[11].Descriptor()
+	// stagedversion.DefaultMaintainer holds the default value on creation for the maintainer field.
+	stagedversion.DefaultMaintainer = stagedversionDescMaintainer.Default.(coord.Person)
 	// stagedversionDescTags is the schema descriptor for tags field.
-	stagedversionDescTags := stagedversionFields[6].Descriptor()
+	stagedversionDescTags := stagedversionFields[12].Descriptor()
 	// stagedversion.DefaultTags holds the default value on creation for the tags field.
 	stagedversion.DefaultTags = stagedversionDescTags.Default.([]string)
 	// stagedversionDescOutcome is the schema descriptor for outcome field.
-	stagedversionDescOutcome := stagedversionFields[10].Descriptor()
+	stagedversionDescOutcome := stagedversionFields[16].Descriptor()
 	// stagedversion.DefaultOutcome holds the default value on creation for the outcome field.
 	stagedversion.DefaultOutcome = stagedversionDescOutcome.Default.(string)
 	// stagedversionDescID is the schema descriptor for id field.

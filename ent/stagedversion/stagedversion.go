@@ -6,6 +6,7 @@ import (
 	"entgo.io/ent"
 	"entgo.io/ent/dialect/sql"
 	"github.com/google/uuid"
+	"sluice.dev/sluice/tenants/coord"
 )
 
 const (
@@ -21,12 +22,24 @@ const (
 	FieldName = "name"
 	// FieldVersion holds the string denoting the version field in the database.
 	FieldVersion = "version"
+	// FieldFile holds the string denoting the file field in the database.
+	FieldFile = "file"
 	// FieldSha256 holds the string denoting the sha256 field in the database.
 	FieldSha256 = "sha256"
+	// FieldBundleFile holds the string denoting the bundle_file field in the database.
+	FieldBundleFile = "bundle_file"
 	// FieldBundle holds the string denoting the bundle field in the database.
 	FieldBundle = "bundle"
 	// FieldMetadata holds the string denoting the metadata field in the database.
 	FieldMetadata = "metadata"
+	// FieldLicense holds the string denoting the license field in the database.
+	FieldLicense = "license"
+	// FieldLicenseState holds the string denoting the license_state field in the database.
+	FieldLicenseState = "license_state"
+	// FieldAbout holds the string denoting the about field in the database.
+	FieldAbout = "about"
+	// FieldMaintainer holds the string denoting the maintainer field in the database.
+	FieldMaintainer = "maintainer"
 	// FieldTags holds the string denoting the tags field in the database.
 	FieldTags = "tags"
 	// FieldStagedBy holds the string denoting the staged_by field in the database.
@@ -48,9 +61,15 @@ var Columns = []string{
 	FieldRegistryID,
 	FieldName,
 	FieldVersion,
+	FieldFile,
 	FieldSha256,
+	FieldBundleFile,
 	FieldBundle,
 	FieldMetadata,
+	FieldLicense,
+	FieldLicenseState,
+	FieldAbout,
+	FieldMaintainer,
 	FieldTags,
 	FieldStagedBy,
 	FieldStagedAt,
@@ -76,6 +95,14 @@ func ValidColumn(column string) bool {
 var (
 	Hooks        [1]ent.Hook
 	Interceptors [1]ent.Interceptor
+	// DefaultBundleFile holds the default value on creation for the "bundle_file" field.
+	DefaultBundleFile string
+	// DefaultLicense holds the default value on creation for the "license" field.
+	DefaultLicense string
+	// DefaultAbout holds the default value on creation for the "about" field.
+	DefaultAbout string
+	// DefaultMaintainer holds the default value on creation for the "maintainer" field.
+	DefaultMaintainer coord.Person
 	// DefaultTags holds the default value on creation for the "tags" field.
 	DefaultTags []string
 	// DefaultOutcome holds the default value on creation for the "outcome" field.
@@ -112,14 +139,39 @@ func ByVersion(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldVersion, opts...).ToFunc()
 }
 
+// ByFile orders the results by the file field.
+func ByFile(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldFile, opts...).ToFunc()
+}
+
 // BySha256 orders the results by the sha256 field.
 func BySha256(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldSha256, opts...).ToFunc()
 }
 
+// ByBundleFile orders the results by the bundle_file field.
+func ByBundleFile(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldBundleFile, opts...).ToFunc()
+}
+
 // ByBundle orders the results by the bundle field.
 func ByBundle(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldBundle, opts...).ToFunc()
+}
+
+// ByLicense orders the results by the license field.
+func ByLicense(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldLicense, opts...).ToFunc()
+}
+
+// ByLicenseState orders the results by the license_state field.
+func ByLicenseState(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldLicenseState, opts...).ToFunc()
+}
+
+// ByAbout orders the results by the about field.
+func ByAbout(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldAbout, opts...).ToFunc()
 }
 
 // ByStagedBy orders the results by the staged_by field.

@@ -75,9 +75,19 @@ func Version(v string) predicate.StagedVersion {
 	return predicate.StagedVersion(sql.FieldEQ(FieldVersion, v))
 }
 
+// File applies equality check predicate on the "file" field. It's identical to FileEQ.
+func File(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldEQ(FieldFile, v))
+}
+
 // Sha256 applies equality check predicate on the "sha256" field. It's identical to Sha256EQ.
 func Sha256(v string) predicate.StagedVersion {
 	return predicate.StagedVersion(sql.FieldEQ(FieldSha256, v))
+}
+
+// BundleFile applies equality check predicate on the "bundle_file" field. It's identical to BundleFileEQ.
+func BundleFile(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldEQ(FieldBundleFile, v))
 }
 
 // Bundle applies equality check predicate on the "bundle" field. It's identical to BundleEQ.
@@ -88,6 +98,21 @@ func Bundle(v string) predicate.StagedVersion {
 // Metadata applies equality check predicate on the "metadata" field. It's identical to MetadataEQ.
 func Metadata(v []byte) predicate.StagedVersion {
 	return predicate.StagedVersion(sql.FieldEQ(FieldMetadata, v))
+}
+
+// License applies equality check predicate on the "license" field. It's identical to LicenseEQ.
+func License(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldEQ(FieldLicense, v))
+}
+
+// LicenseState applies equality check predicate on the "license_state" field. It's identical to LicenseStateEQ.
+func LicenseState(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldEQ(FieldLicenseState, v))
+}
+
+// About applies equality check predicate on the "about" field. It's identical to AboutEQ.
+func About(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldEQ(FieldAbout, v))
 }
 
 // StagedBy applies equality check predicate on the "staged_by" field. It's identical to StagedByEQ.
@@ -320,6 +345,71 @@ func VersionContainsFold(v string) predicate.StagedVersion {
 	return predicate.StagedVersion(sql.FieldContainsFold(FieldVersion, v))
 }
 
+// FileEQ applies the EQ predicate on the "file" field.
+func FileEQ(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldEQ(FieldFile, v))
+}
+
+// FileNEQ applies the NEQ predicate on the "file" field.
+func FileNEQ(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldNEQ(FieldFile, v))
+}
+
+// FileIn applies the In predicate on the "file" field.
+func FileIn(vs ...string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldIn(FieldFile, vs...))
+}
+
+// FileNotIn applies the NotIn predicate on the "file" field.
+func FileNotIn(vs ...string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldNotIn(FieldFile, vs...))
+}
+
+// FileGT applies the GT predicate on the "file" field.
+func FileGT(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldGT(FieldFile, v))
+}
+
+// FileGTE applies the GTE predicate on the "file" field.
+func FileGTE(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldGTE(FieldFile, v))
+}
+
+// FileLT applies the LT predicate on the "file" field.
+func FileLT(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldLT(FieldFile, v))
+}
+
+// FileLTE applies the LTE predicate on the "file" field.
+func FileLTE(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldLTE(FieldFile, v))
+}
+
+// FileContains applies the Contains predicate on the "file" field.
+func FileContains(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldContains(FieldFile, v))
+}
+
+// FileHasPrefix applies the HasPrefix predicate on the "file" field.
+func FileHasPrefix(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldHasPrefix(FieldFile, v))
+}
+
+// FileHasSuffix applies the HasSuffix predicate on the "file" field.
+func FileHasSuffix(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldHasSuffix(FieldFile, v))
+}
+
+// FileEqualFold applies the EqualFold predicate on the "file" field.
+func FileEqualFold(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldEqualFold(FieldFile, v))
+}
+
+// FileContainsFold applies the ContainsFold predicate on the "file" field.
+func FileContainsFold(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldContainsFold(FieldFile, v))
+}
+
 // Sha256EQ applies the EQ predicate on the "sha256" field.
 func Sha256EQ(v string) predicate.StagedVersion {
 	return predicate.StagedVersion(sql.FieldEQ(FieldSha256, v))
@@ -383,6 +473,71 @@ func Sha256EqualFold(v string) predicate.StagedVersion {
 // Sha256ContainsFold applies the ContainsFold predicate on the "sha256" field.
 func Sha256ContainsFold(v string) predicate.StagedVersion {
 	return predicate.StagedVersion(sql.FieldContainsFold(FieldSha256, v))
+}
+
+// BundleFileEQ applies the EQ predicate on the "bundle_file" field.
+func BundleFileEQ(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldEQ(FieldBundleFile, v))
+}
+
+// BundleFileNEQ applies the NEQ predicate on the "bundle_file" field.
+func BundleFileNEQ(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldNEQ(FieldBundleFile, v))
+}
+
+// BundleFileIn applies the In predicate on the "bundle_file" field.
+func BundleFileIn(vs ...string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldIn(FieldBundleFile, vs...))
+}
+
+// BundleFileNotIn applies the NotIn predicate on the "bundle_file" field.
+func BundleFileNotIn(vs ...string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldNotIn(FieldBundleFile, vs...))
+}
+
+// BundleFileGT applies the GT predicate on the "bundle_file" field.
+func BundleFileGT(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldGT(FieldBundleFile, v))
+}
+
+// BundleFileGTE applies the GTE predicate on the "bundle_file" field.
+func BundleFileGTE(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldGTE(FieldBundleFile, v))
+}
+
+// BundleFileLT applies the LT predicate on the "bundle_file" field.
+func BundleFileLT(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldLT(FieldBundleFile, v))
+}
+
+// BundleFileLTE applies the LTE predicate on the "bundle_file" field.
+func BundleFileLTE(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldLTE(FieldBundleFile, v))
+}
+
+// BundleFileContains applies the Contains predicate on the "bundle_file" field.
+func BundleFileContains(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldContains(FieldBundleFile, v))
+}
+
+// BundleFileHasPrefix applies the HasPrefix predicate on the "bundle_file" field.
+func BundleFileHasPrefix(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldHasPrefix(FieldBundleFile, v))
+}
+
+// BundleFileHasSuffix applies the HasSuffix predicate on the "bundle_file" field.
+func BundleFileHasSuffix(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldHasSuffix(FieldBundleFile, v))
+}
+
+// BundleFileEqualFold applies the EqualFold predicate on the "bundle_file" field.
+func BundleFileEqualFold(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldEqualFold(FieldBundleFile, v))
+}
+
+// BundleFileContainsFold applies the ContainsFold predicate on the "bundle_file" field.
+func BundleFileContainsFold(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldContainsFold(FieldBundleFile, v))
 }
 
 // BundleEQ applies the EQ predicate on the "bundle" field.
@@ -498,6 +653,201 @@ func MetadataLT(v []byte) predicate.StagedVersion {
 // MetadataLTE applies the LTE predicate on the "metadata" field.
 func MetadataLTE(v []byte) predicate.StagedVersion {
 	return predicate.StagedVersion(sql.FieldLTE(FieldMetadata, v))
+}
+
+// LicenseEQ applies the EQ predicate on the "license" field.
+func LicenseEQ(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldEQ(FieldLicense, v))
+}
+
+// LicenseNEQ applies the NEQ predicate on the "license" field.
+func LicenseNEQ(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldNEQ(FieldLicense, v))
+}
+
+// LicenseIn applies the In predicate on the "license" field.
+func LicenseIn(vs ...string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldIn(FieldLicense, vs...))
+}
+
+// LicenseNotIn applies the NotIn predicate on the "license" field.
+func LicenseNotIn(vs ...string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldNotIn(FieldLicense, vs...))
+}
+
+// LicenseGT applies the GT predicate on the "license" field.
+func LicenseGT(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldGT(FieldLicense, v))
+}
+
+// LicenseGTE applies the GTE predicate on the "license" field.
+func LicenseGTE(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldGTE(FieldLicense, v))
+}
+
+// LicenseLT applies the LT predicate on the "license" field.
+func LicenseLT(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldLT(FieldLicense, v))
+}
+
+// LicenseLTE applies the LTE predicate on the "license" field.
+func LicenseLTE(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldLTE(FieldLicense, v))
+}
+
+// LicenseContains applies the Contains predicate on the "license" field.
+func LicenseContains(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldContains(FieldLicense, v))
+}
+
+// LicenseHasPrefix applies the HasPrefix predicate on the "license" field.
+func LicenseHasPrefix(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldHasPrefix(FieldLicense, v))
+}
+
+// LicenseHasSuffix applies the HasSuffix predicate on the "license" field.
+func LicenseHasSuffix(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldHasSuffix(FieldLicense, v))
+}
+
+// LicenseEqualFold applies the EqualFold predicate on the "license" field.
+func LicenseEqualFold(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldEqualFold(FieldLicense, v))
+}
+
+// LicenseContainsFold applies the ContainsFold predicate on the "license" field.
+func LicenseContainsFold(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldContainsFold(FieldLicense, v))
+}
+
+// LicenseStateEQ applies the EQ predicate on the "license_state" field.
+func LicenseStateEQ(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldEQ(FieldLicenseState, v))
+}
+
+// LicenseStateNEQ applies the NEQ predicate on the "license_state" field.
+func LicenseStateNEQ(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldNEQ(FieldLicenseState, v))
+}
+
+// LicenseStateIn applies the In predicate on the "license_state" field.
+func LicenseStateIn(vs ...string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldIn(FieldLicenseState, vs...))
+}
+
+// LicenseStateNotIn applies the NotIn predicate on the "license_state" field.
+func LicenseStateNotIn(vs ...string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldNotIn(FieldLicenseState, vs...))
+}
+
+// LicenseStateGT applies the GT predicate on the "license_state" field.
+func LicenseStateGT(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldGT(FieldLicenseState, v))
+}
+
+// LicenseStateGTE applies the GTE predicate on the "license_state" field.
+func LicenseStateGTE(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldGTE(FieldLicenseState, v))
+}
+
+// LicenseStateLT applies the LT predicate on the "license_state" field.
+func LicenseStateLT(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldLT(FieldLicenseState, v))
+}
+
+// LicenseStateLTE applies the LTE predicate on the "license_state" field.
+func LicenseStateLTE(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldLTE(FieldLicenseState, v))
+}
+
+// LicenseStateContains applies the Contains predicate on the "license_state" field.
+func LicenseStateContains(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldContains(FieldLicenseState, v))
+}
+
+// LicenseStateHasPrefix applies the HasPrefix predicate on the "license_state" field.
+func LicenseStateHasPrefix(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldHasPrefix(FieldLicenseState, v))
+}
+
+// LicenseStateHasSuffix applies the HasSuffix predicate on the "license_state" field.
+func LicenseStateHasSuffix(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldHasSuffix(FieldLicenseState, v))
+}
+
+// LicenseStateEqualFold applies the EqualFold predicate on the "license_state" field.
+func LicenseStateEqualFold(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldEqualFold(FieldLicenseState, v))
+}
+
+// LicenseStateContainsFold applies the ContainsFold predicate on the "license_state" field.
+func LicenseStateContainsFold(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldContainsFold(FieldLicenseState, v))
+}
+
+// AboutEQ applies the EQ predicate on the "about" field.
+func AboutEQ(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldEQ(FieldAbout, v))
+}
+
+// AboutNEQ applies the NEQ predicate on the "about" field.
+func AboutNEQ(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldNEQ(FieldAbout, v))
+}
+
+// AboutIn applies the In predicate on the "about" field.
+func AboutIn(vs ...string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldIn(FieldAbout, vs...))
+}
+
+// AboutNotIn applies the NotIn predicate on the "about" field.
+func AboutNotIn(vs ...string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldNotIn(FieldAbout, vs...))
+}
+
+// AboutGT applies the GT predicate on the "about" field.
+func AboutGT(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldGT(FieldAbout, v))
+}
+
+// AboutGTE applies the GTE predicate on the "about" field.
+func AboutGTE(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldGTE(FieldAbout, v))
+}
+
+// AboutLT applies the LT predicate on the "about" field.
+func AboutLT(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldLT(FieldAbout, v))
+}
+
+// AboutLTE applies the LTE predicate on the "about" field.
+func AboutLTE(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldLTE(FieldAbout, v))
+}
+
+// AboutContains applies the Contains predicate on the "about" field.
+func AboutContains(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldContains(FieldAbout, v))
+}
+
+// AboutHasPrefix applies the HasPrefix predicate on the "about" field.
+func AboutHasPrefix(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldHasPrefix(FieldAbout, v))
+}
+
+// AboutHasSuffix applies the HasSuffix predicate on the "about" field.
+func AboutHasSuffix(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldHasSuffix(FieldAbout, v))
+}
+
+// AboutEqualFold applies the EqualFold predicate on the "about" field.
+func AboutEqualFold(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldEqualFold(FieldAbout, v))
+}
+
+// AboutContainsFold applies the ContainsFold predicate on the "about" field.
+func AboutContainsFold(v string) predicate.StagedVersion {
+	return predicate.StagedVersion(sql.FieldContainsFold(FieldAbout, v))
 }
 
 // StagedByEQ applies the EQ predicate on the "staged_by" field.

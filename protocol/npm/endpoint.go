@@ -1,6 +1,7 @@
 package npm
 
 import (
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -29,11 +30,11 @@ type endpoint struct {
 // The endpoints that begin with a package's name.
 var (
 	atRoot        = &endpoint{"/", map[string]action{"GET": (*Handler).info}}
-	atPackage     = &endpoint{"/{pkg}", map[string]action{"GET": (*Handler).packument}}
-	atPackageRev  = &endpoint{"/{pkg}/-rev/{rev}", map[string]action{}}
+	atPackage     = &endpoint{"/{pkg}", map[string]action{"GET": (*Handler).packument, "PUT": (*Handler).put}}
+	atPackageRev  = &endpoint{"/{pkg}/-rev/{rev}", map[string]action{"PUT": (*Handler).putRevision, "DELETE": (*Handler).deletePackage}}
 	atVersion     = &endpoint{"/{pkg}/{version}", map[string]action{"GET": (*Handler).version}}
 	atTarball     = &endpoint{"/{pkg}/-/{file}", map[string]action{"GET": (*Handler).tarball}}
-	atTarballRev  = &endpoint{"/{pkg}/-/{file}/-rev/{rev}", map[string]action{}}
+	atTarballRev  = &endpoint{"/{pkg}/-/{file}/-rev/{rev}", map[string]action{"DELETE": (*Handler).deleteTarball}}
 	registryPaths = []*endpoint{
 		{"/-/ping", map[string]action{"GET": (*Handler).ping}},
 		{"/-/whoami", map[string]action{"GET": (*Handler).whoami}},
@@ -43,12 +44,19 @@ var (
 
 // below are the endpoints below /-/. A literal segment wins over one in braces,
 // so the order among them does not matter.
-var below = table(registryPaths)
+var below = table(registryPaths, tagPaths, userPaths, stagePaths)
 
-// table splits the paths of endpoints once.
+// table splits the paths of endpoints once. Families may share a path, each
+// with methods of its own.
 func table(families ...[]*endpoint) (out []pattern) {
+	known := map[string]*endpoint{}
 	for _, family := range families {
 		for _, e := range family {
+			if first := known[e.path]; first != nil {
+				maps.Copy(first.on, e.on)
+				continue
+			}
+			known[e.path] = e
 			out = append(out, pattern{strings.Split(strings.TrimPrefix(e.path, "/-/"), "/"), e})
 		}
 	}

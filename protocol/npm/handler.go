@@ -10,6 +10,13 @@ import (
 // Handler answers npm clients. It is safe for concurrent use.
 type Handler struct {
 	Gate protocol.Gate
+
+	// For changes; see write.go.
+	Intake     Intake
+	Access     Access
+	Blobs      Blobs
+	Members    Members
+	MaxTarball int64 // bytes; zero is the default [MaxTarball]
 }
 
 // Serve answers a request for the registry of the target. Whoever calls it has

@@ -169,7 +169,7 @@ func TestMethodsAndErrors(t *testing.T) {
 	g := &testGate{}
 	s := serveGate(t, g)
 	for _, method := range []string{"POST", "PUT", "DELETE", "PATCH"} {
-		if resp, body := call(t, s, method, "/x"); resp.StatusCode != 405 || resp.Header.Get("Allow") != "GET, HEAD" || !strings.Contains(body, method) {
+		if resp, body := call(t, s, method, "/x/1.0.0"); resp.StatusCode != 405 || resp.Header.Get("Allow") != "GET, HEAD" || !strings.Contains(body, method) {
 			t.Errorf("%s = %d %v", method, resp.StatusCode, resp.Header)
 		}
 	}

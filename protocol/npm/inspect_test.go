@@ -50,6 +50,10 @@ func TestInspect_TellsWhatIsInATarball(t *testing.T) {
 			for _, e := range c.entries {
 				c.want.unpacked += int64(len(e.Body))
 			}
+			if !strings.Contains(got.packageJSON, `"name"`) {
+				t.Errorf("package.json is %q", got.packageJSON)
+			}
+			got.packageJSON = ""
 			if *got != c.want {
 				t.Errorf("%+v, want %+v", *got, c.want)
 			}
@@ -176,15 +180,24 @@ func noise(size int) []byte {
 }
 
 func TestF3_GigabytesOfZeros(t *testing.T) {
-	tgz := protocoltest.PackZeros(packageJSON, entry{Name: "package/zeros", Zeros: 10 << 30 / zerosScale})
-	_, err := inspect(bytes.NewReader(tgz), usual)
+	tgz := protocoltest.Bomb(packageJSON, 10<<30)
+	if len(tgz) > 20<<20 {
+		t.Fatalf("%d bytes are not few", len(tgz))
+	}
+	r := &counter{from: bytes.NewReader(tgz)}
+	_, err := inspect(r, usual)
 	if !errs.Is(err, errs.TooLarge) || !strings.Contains(errs.Public(err), "200 times its size") {
 		t.Errorf("error %v", err)
 	}
+	if r.n > 1<<20 {
+		t.Errorf("%d bytes were read before it was refused", r.n)
+	}
+	unbounded := usual
+	unbounded.ratio, unbounded.expanded = 1<<20, 128<<20
+	if _, err := inspect(bytes.NewReader(tgz), unbounded); !strings.Contains(errs.Public(err), "more than the bound of 134217728 bytes") {
+		t.Errorf("error %v", err)
+	}
 }
-
-// zerosScale makes the zeros 320 MiB: what is refused is refused long before.
-const zerosScale = 32
 
 func TestInspect_ErrorsOfTheReaderStayTheirs(t *testing.T) {
 	mine := errs.New(errs.Unavailable, "test", "the line is down")

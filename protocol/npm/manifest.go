@@ -24,6 +24,7 @@ type Manifest struct {
 	tarball     span   // the value of dist.tarball
 	attestation span   // the value of dist.attestations.url
 	deprecated  span   // the value of deprecated
+	deprecation span   // the whole member deprecated
 	kept        []span // runs of members that the abbreviated form has
 }
 
@@ -70,7 +71,7 @@ func (r *reader) manifest(f *found) error {
 		return err
 	}
 	f.m.raw = whole.of(r.raw)
-	for _, s := range []*span{&f.m.tarball, &f.m.attestation, &f.m.deprecated} {
+	for _, s := range []*span{&f.m.tarball, &f.m.attestation, &f.m.deprecated, &f.m.deprecation} {
 		s.shift(whole.from)
 	}
 	for i := range f.m.kept {
@@ -95,6 +96,9 @@ func (r *reader) member(f *found, key []byte, at int32) error {
 		return err
 	}
 	f.note(r.raw, key, v)
+	if string(key) == "deprecated" {
+		f.m.deprecation = span{at, v.to}
+	}
 	f.keep(abbreviated[string(key)], at, v.to)
 	return nil
 }
@@ -217,10 +221,25 @@ func (f *found) listed(pkg, version string, lic policy.LicenseFact) (*gate.Liste
 	m := f.m
 	m.kept = slices.Clone(f.m.kept)
 	return &gate.Listed{
-		Version:  norm,
-		License:  lic,
-		Files:    []gate.File{{Name: FileName(pkg, norm), URL: string(f.tarball), Digests: sums, Size: -1}},
-		Raw:      m.raw,
-		Document: &m,
+		Version:    norm,
+		License:    lic,
+		Deprecated: m.deprecatedText(),
+		Files:      []gate.File{{Name: FileName(pkg, norm), URL: string(f.tarball), Digests: sums, Size: -1}},
+		Raw:        m.raw,
+		Document:   &m,
 	}, nil
+}
+
+// deprecatedText is what the manifest says against its use, "" for nothing. Old
+// documents have true and false, of which the first says no more than that.
+func (m *Manifest) deprecatedText() string {
+	if m.deprecated.empty() {
+		return ""
+	}
+	switch v := m.deprecated.of(m.raw); {
+	case string(v) == "true":
+		return "deprecated"
+	default:
+		return string(text(v))
+	}
 }

@@ -12,6 +12,10 @@ import (
 
 // packument answers GET /{pkg} in the full or the abbreviated form.
 func (h *Handler) packument(w http.ResponseWriter, r *http.Request, t protocol.Target, p params) {
+	if r.URL.RawQuery != "" && r.URL.Query().Get("write") == "true" {
+		h.writable(w, r, t, p)
+		return
+	}
 	v, err := h.Gate.List(r.Context(), t.Registry, npmPackage(p.pkg))
 	if err != nil {
 		protocol.Problem(w, r, err)

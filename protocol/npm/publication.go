@@ -214,7 +214,7 @@ func (p *publication) metadata(info blob.Info, by coord.Person) ([]byte, error) 
 func (w *writer) published(p *publication, info blob.Info) {
 	w.key("dist")
 	w.open('{')
-	w.text("integrity", "sha512-"+base64.StdEncoding.EncodeToString(info.SHA512[:]))
+	w.text("integrity", subresource(info.SHA512[:]))
 	w.text("shasum", hex.EncodeToString(info.SHA1[:]))
 	w.text("tarball", "/"+p.pkg+"/-/"+FileName(p.pkg, p.version))
 	w.key("fileCount")
@@ -233,6 +233,9 @@ func (w *writer) published(p *publication, info blob.Info) {
 	}
 	w.shut('}')
 }
+
+// subresource is a SHA-512 as Subresource Integrity has it (W3C).
+func subresource(sha512 []byte) string { return "sha512-" + base64.StdEncoding.EncodeToString(sha512) }
 
 // flag and person write members.
 func (w *writer) flag(k string, v bool) {

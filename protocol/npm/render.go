@@ -69,7 +69,7 @@ func Abbreviated(v *gate.View, at Place) ([]byte, error) {
 // decided that it may be shown. It is pure.
 func Version(v *gate.View, e *gate.Entry, at Place) ([]byte, error) {
 	w := newWriter(v, at, false)
-	w.manifest(e.Listed, "")
+	w.manifest(e.Listed, e.Deprecated)
 	return w.b, w.err
 }
 
@@ -114,8 +114,12 @@ func newWriter(v *gate.View, at Place, short bool) *writer {
 func (w *writer) reserve() {
 	size := 4 << 10
 	for i := range w.v.Entries {
-		if m, ok := w.v.Entries[i].Document.(*Manifest); ok {
+		e := &w.v.Entries[i]
+		if m, ok := e.Document.(*Manifest); ok {
 			size += m.size(w.short) + len(w.tarball) + 80
+		}
+		if e.Deprecated != nil {
+			size += len(*e.Deprecated) + 20
 		}
 	}
 	if !w.short {
@@ -194,7 +198,7 @@ func (w *writer) versions() {
 	w.open('{')
 	w.listed(func(e *gate.Entry) {
 		w.versionKey(e.Version)
-		w.manifest(e.Listed, "")
+		w.manifest(e.Listed, e.Deprecated)
 	})
 	w.shut('}')
 }

@@ -43,7 +43,8 @@ func (s *scanner) broken(err error) error {
 	var ours *errs.Error
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return errs.Wrap(err, errs.Invalid, opPublish, "the body ends too early, after %d bytes", s.at)
+		// Not wrapped: readers above would take it for a proper end.
+		return errs.New(errs.Invalid, opPublish, "the body ends too early, after %d bytes", s.at)
 	case errors.As(err, &over):
 		return errs.Wrap(err, errs.TooLarge, opPublish, "the body is larger than the bound of %d bytes", over.Limit)
 	case errors.As(err, &ours):

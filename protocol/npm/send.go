@@ -59,8 +59,12 @@ func send(w http.ResponseWriter, r *http.Request, t protocol.Target, v *gate.Vie
 }
 
 func write(w http.ResponseWriter, r *http.Request, body []byte) {
+	writeStatus(w, r, http.StatusOK, body)
+}
+
+func writeStatus(w http.ResponseWriter, r *http.Request, status int, body []byte) {
 	w.Header()["Content-Length"] = []string{strconv.Itoa(len(body))}
-	w.WriteHeader(http.StatusOK)
+	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(body)
 	}

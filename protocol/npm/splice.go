@@ -25,10 +25,17 @@ func (m *Manifest) size(short bool) int {
 	return n
 }
 
-// manifest writes a version's manifest: the original with its URLs replaced by
-// ours (R4), and everything else in dist as it was (R6). A reason becomes the
-// manifest's deprecation, which makes every npm rank the version last.
-func (w *writer) manifest(l *gate.Listed, reason string) {
+// manifest writes a version's manifest as the rendering's form has it: the
+// original with its URLs replaced by ours (R4), and everything else in dist as
+// it was (R6). Deprecated, if not nil, is said against the version's use instead
+// of what the manifest says, "" for nothing.
+func (w *writer) manifest(l *gate.Listed, deprecated *string) { w.form(l, deprecated, w.short) }
+
+// withheld writes a version's manifest in the short form. The reason becomes
+// its deprecation, which makes every npm rank the version last.
+func (w *writer) withheld(l *gate.Listed, reason string) { w.form(l, &reason, true) }
+
+func (w *writer) form(l *gate.Listed, deprecated *string, short bool) {
 	m, ok := l.Document.(*Manifest)
 	if !ok {
 		w.err = errs.New(errs.Internal, "npm.render", "%s@%s was not decoded by this package", w.v.Package.Name, l.Version)
@@ -39,29 +46,60 @@ func (w *writer) manifest(l *gate.Listed, reason string) {
 	if !m.attestation.empty() {
 		edits = append(edits, edit{m.attestation, quote(nil, w.attestationURL(l.Version))})
 	}
-	if reason != "" && !m.deprecated.empty() {
-		edits = append(edits, edit{m.deprecated, quote(nil, reason)})
+	runs := m.kept
+	if !short {
+		runs = []span{{1, int32(len(m.raw)) - 1}}
+	}
+	if deprecated != nil && !m.deprecated.empty() {
+		if *deprecated != "" {
+			edits = append(edits, edit{m.deprecated, quote(nil, *deprecated)})
+		} else {
+			edits = append(edits, edit{at: m.withoutDeprecation(runs)})
+		}
 	}
 	slices.SortFunc(edits, func(a, b edit) int { return int(a.at.from - b.at.from) })
 
 	w.open('{')
-	if w.short || reason != "" {
-		for _, run := range m.kept {
-			w.comma()
-			edits = w.splice(m.raw, run, edits)
+	for _, run := range runs {
+		if len(edits) > 0 && edits[0].at == run {
+			edits = edits[1:] // nothing is left of it
+			continue
 		}
-		if m.InstallScript {
-			w.key("hasInstallScript")
-			w.b = append(w.b, "true"...)
-		}
-	} else {
-		w.first = false
-		w.splice(m.raw, span{1, int32(len(m.raw)) - 1}, edits)
+		w.comma()
+		edits = w.splice(m.raw, run, edits)
 	}
-	if reason != "" && m.deprecated.empty() {
-		w.text("deprecated", reason)
+	if short && m.InstallScript {
+		w.key("hasInstallScript")
+		w.b = append(w.b, "true"...)
+	}
+	if deprecated != nil && *deprecated != "" && m.deprecated.empty() {
+		w.text("deprecated", *deprecated)
 	}
 	w.shut('}')
+}
+
+// withoutDeprecation is the piece to leave out of the runs so that the member
+// deprecated is not in them: the member with the comma behind it, or the one
+// before it when it is the last, or the whole run.
+func (m *Manifest) withoutDeprecation(runs []span) span {
+	cut := m.deprecation
+	for _, run := range runs {
+		if cut.from < run.from || cut.to > run.to {
+			continue
+		}
+		for i := cut.to; i < run.to; i++ {
+			if m.raw[i] == ',' {
+				return span{cut.from, i + 1}
+			}
+		}
+		for i := cut.from - 1; i >= run.from; i-- {
+			if m.raw[i] == ',' {
+				return span{i, cut.to}
+			}
+		}
+		return run
+	}
+	return cut
 }
 
 // splice copies a piece of raw with the edits that lie in it, and returns the

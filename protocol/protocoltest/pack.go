@@ -3,6 +3,7 @@ package protocoltest
 import (
 	"archive/tar"
 	"bytes"
+	"compress/flate"
 	"compress/gzip"
 	"fmt"
 	"io"
@@ -31,12 +32,27 @@ func Tar(entries ...Entry) []byte {
 	return b.Bytes()
 }
 
-// PackZeros is Pack for entries with more zeros than fit into memory.
-func PackZeros(entries ...Entry) []byte {
-	var b bytes.Buffer
-	z, _ := gzip.NewWriterLevel(&b, gzip.BestSpeed) // a valid level
-	writeTar(z, entries)
-	_ = z.Close() // a buffer takes everything
+// Bomb is a small tarball with package.json and a file of so many zeros, cut off
+// where the zeros end.
+func Bomb(manifest Entry, size int64) []byte {
+	var b, chunk bytes.Buffer
+	b.Write([]byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff}) // a gzip header (RFC 1952)
+	w, _ := flate.NewWriter(&b, flate.BestCompression)     // a valid level
+	head := Tar(manifest)
+	_, _ = w.Write(head[:len(head)-1024]) // without the archive's end; a buffer takes everything
+	_, _ = w.Write(Block("package/zeros", '0', min(size, 1<<33-1)))
+	zeros := make([]byte, 1<<20)
+	_, _ = w.Write(zeros)
+	_ = w.Flush()
+	// From here on the same bytes stand for another MiB each time: what came
+	// before, to which they refer, is zeros only.
+	before := b.Len()
+	_, _ = w.Write(zeros)
+	_ = w.Flush()
+	chunk.Write(b.Bytes()[before:])
+	for n := int64(2 << 20); n < size; n += 1 << 20 {
+		b.Write(chunk.Bytes())
+	}
 	return b.Bytes()
 }
 

@@ -138,6 +138,22 @@ func nonNil(p []uuid.UUID) []uuid.UUID {
 	return p
 }
 
+// KeepBlobs writes the rows of durable bytes that something other than a
+// version is about to refer to.
+func KeepBlobs(ctx context.Context, tx *db.Tx, now time.Time, files []StoredFile) error {
+	return insertBlobs(ctx, tx, now, files)
+}
+
+// BlobOf returns the row of bytes that a row of the context's organization
+// names (T4).
+func BlobOf(ctx context.Context, tx *db.Tx, sha256 string) (b Blob, err error) {
+	err = tx.QueryRow(ctx, `SELECT sha256, sha512, sha1, md5, size FROM blobs WHERE sha256 = $1`, sha256).Scan(&b.SHA256, &b.SHA512, &b.SHA1, &b.MD5, &b.Size)
+	if err != nil {
+		return b, fmt.Errorf("catalog: blob %s: %w", sha256, err)
+	}
+	return b, nil
+}
+
 func insertBlobs(ctx context.Context, tx *db.Tx, now time.Time, files []StoredFile) error {
 	// In one order, so that two arrivals that share files do not wait for each
 	// other.

@@ -27,6 +27,7 @@ type compiler struct {
 	root     *registry.Node
 	upward   []*registry.Node // of the root, the root first
 	tags     map[uuid.UUID]map[string]string
+	against  map[uuid.UUID]map[string]string // deprecations by registry and version
 	state    *quarantine.State
 	affected advisory.Advisories
 	snapshot time.Time
@@ -40,6 +41,7 @@ type compiler struct {
 	rank     map[uuid.UUID]int                   // [compiler.ranks]
 	exempt   map[string]bool                     // versions that minimum age lets through (P9)
 	differ   []mismatch
+	current  map[*Listing]map[string]string // what remotes say against versions now
 }
 
 // asked is a remote that carries the package, and what it said.
@@ -52,7 +54,8 @@ type asked struct {
 	blocker *asked    // an internal remote that fails, for which this one must not answer (O3)
 }
 
-func (g *Gate) compile(ctx context.Context, key viewKey) (*View, error) {
+// compilerOf returns a compiler that has read the database, and asked nobody yet.
+func (g *Gate) compilerOf(ctx context.Context, key viewKey) (*compiler, error) {
 	p, err := g.protocol(key.pkg.Ecosystem)
 	if err != nil {
 		return nil, err
@@ -71,6 +74,15 @@ func (g *Gate) compile(ctx context.Context, key viewKey) (*View, error) {
 	if err := c.readState(ctx); err != nil {
 		return nil, errs.Wrap(err, errs.Unavailable, "list", "the state of %s cannot be read at the moment", key.pkg.Name)
 	}
+	return c, nil
+}
+
+func (g *Gate) compile(ctx context.Context, key viewKey) (*View, error) {
+	c, err := g.compilerOf(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	root := c.root
 	if err := c.askRemotes(ctx); err != nil {
 		return nil, err
 	}
@@ -102,6 +114,9 @@ func (c *compiler) readState(ctx context.Context) error {
 			return err
 		}
 		if c.tags, err = catalog.Tags(ctx, tx, c.pkg, ids); err != nil {
+			return err
+		}
+		if c.against, err = catalog.Deprecations(ctx, tx, c.pkg, ids); err != nil {
 			return err
 		}
 		if c.state, err = quarantine.Read(ctx, tx, c.pkg, ids); err != nil {

@@ -34,7 +34,7 @@ func (c *compiler) view(ctx context.Context, key viewKey, res *result) (*View, e
 	for _, version := range c.ascending(res) {
 		cand := res.candidates[version]
 		v.Entries = append(v.Entries, Entry{Listed: cand.listed, Origin: cand.origin, Held: c.held[key.registry][version] != nil,
-			FirstSeen: cand.seen, Decision: cand.decision, source: cand})
+			FirstSeen: cand.seen, Decision: cand.decision, Deprecated: c.deprecation(version, cand), source: cand})
 		if cand.decision.Listed && cand.listed.Published.After(v.Modified) {
 			v.Modified = cand.listed.Published
 		}
@@ -111,6 +111,9 @@ func print(v *View, res *result) string {
 		line = strconv.AppendBool(strconv.AppendInt(line, int64(e.Decision.Effect), 10), e.Decision.Listed)
 		if e.FirstSeen {
 			line = strconv.AppendInt(line, e.Published.UnixNano(), 10)
+		}
+		if e.Deprecated != nil {
+			line = strconv.AppendQuote(append(line, " deprecated "...), *e.Deprecated)
 		}
 		if e.Decision.Withheld() {
 			line = append(append(line, e.Decision.Decisive.RegistryName...), e.Decision.Decisive.Reason...)

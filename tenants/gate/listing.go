@@ -83,12 +83,13 @@ type Listing struct {
 
 // Listed is one version as a source lists it.
 type Listed struct {
-	Version   string             // normalized
-	Published time.Time          // zero when the source does not say (R5)
-	License   policy.LicenseFact // as declared
-	Files     []File             // the first is the primary file; never empty
-	Raw       []byte             // the version's own metadata, as the source gave it
-	Document  any                // what the protocol decoded it to
+	Version    string             // normalized
+	Published  time.Time          // zero when the source does not say (R5)
+	License    policy.LicenseFact // as declared
+	Deprecated string             // what the source says against its use; "" for nothing
+	Files      []File             // the first is the primary file; never empty
+	Raw        []byte             // the version's own metadata, as the source gave it
+	Document   any                // what the protocol decoded it to
 }
 
 // File is one downloadable of a version.

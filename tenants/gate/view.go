@@ -57,10 +57,11 @@ func (v *View) weight() uint32 {
 // Entry is one version in a View.
 type Entry struct {
 	*Listed
-	Origin    coord.Origin
-	Held      bool // by the view's registry
-	FirstSeen bool // Published is when we first saw it: the source has no date (R5)
-	Decision  policy.Decision
+	Origin     coord.Origin
+	Held       bool // by the view's registry
+	FirstSeen  bool // Published is when we first saw it: the source has no date (R5)
+	Decision   policy.Decision
+	Deprecated *string // what is said against its use here instead of what its metadata says, "" for nothing; nil: as that says
 
 	source *candidate
 }

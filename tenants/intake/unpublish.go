@@ -10,14 +10,16 @@ import (
 	"sluice.dev/sluice/tenants/catalog"
 	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/errs"
+	"sluice.dev/sluice/tenants/quarantine"
 )
 
 // Unpublish deletes versions of the registry's own. Their numbers are spent;
 // latest moves to the highest stable version that is left, other tags on them
 // are dropped; who owns the name stays (O3). Refused as a Conflict for a
 // version in quarantine ([ErrOnHold], Q3), a copy that came in from an
-// upstream, or a registry whose versions are immutable (P9); a revision that
-// is not "" must be the current one ([ErrStale]). It does all or nothing.
+// upstream, or a revision that is not the current one ([ErrStale]; "" is not checked);
+// as Forbidden in a registry whose versions are immutable (P9). It does all or
+// nothing.
 func (s *Service) Unpublish(ctx context.Context, registry uuid.UUID, name, revision string, versions []string) error {
 	const op = "unpublish"
 	n, pkg, err := s.named(ctx, op, registry, name)
@@ -65,8 +67,12 @@ func (s *Service) UnpublishPackage(ctx context.Context, registry uuid.UUID, name
 }
 
 func (c *change) unpublish(ctx context.Context, versions []string) ([]audit.Event, error) {
-	if r := Immutable(c.node); r != nil {
-		return nil, errs.New(errs.Forbidden, c.op, "versions cannot be taken out of the registry %q: its rule %q makes them immutable", c.node.Name, r.Name)
+	rule, err := quarantine.Immutable(ctx, c.tx, c.node.ID)
+	if err != nil {
+		return nil, err
+	}
+	if rule != "" {
+		return nil, errs.New(errs.Forbidden, c.op, "versions cannot be unpublished from the registry %q: its rule %q makes them immutable; deprecate them instead", c.node.Name, rule)
 	}
 	slices.SortFunc(versions, func(a, b string) int { return coord.Compare(c.pkg.Ecosystem, a, b) })
 	events := make([]audit.Event, 0, len(versions))

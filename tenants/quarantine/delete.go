@@ -2,23 +2,23 @@ package quarantine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"sluice.dev/sluice/ent"
 	"sluice.dev/sluice/ent/cascade"
 	"sluice.dev/sluice/ent/db"
+	"sluice.dev/sluice/ent/policyrule"
 	entregistry "sluice.dev/sluice/ent/registry"
 	"sluice.dev/sluice/ent/tombstone"
 	"sluice.dev/sluice/tenants/audit"
 	"sluice.dev/sluice/tenants/catalog"
 	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/errs"
+	"sluice.dev/sluice/tenants/policy"
 	"sluice.dev/sluice/tenants/scope"
 )
 
@@ -49,7 +49,12 @@ func (s *Service) Delete(ctx context.Context, registry uuid.UUID, name, version,
 		if err != nil {
 			return err
 		}
-		digest, err := drop(ctx, tx, r.ID, pkg, v)
+		if !security {
+			if err := refuseImmutable(ctx, tx, op, r); err != nil {
+				return err
+			}
+		}
+		digest, err := s.drop(ctx, tx, r.ID, coord.Version{Package: pkg, Version: v}, !security)
 		if err != nil {
 			return err
 		}
@@ -93,18 +98,50 @@ func (s *Service) quarantined(ctx context.Context, tx *db.Tx, state *State, r *e
 }
 
 // drop removes a holding and returns the digest of what it was, "" when the
-// registry did not hold the version.
-func drop(ctx context.Context, tx *db.Tx, registry uuid.UUID, pkg coord.Package, version string) (digest string, err error) {
-	err = tx.QueryRow(ctx, `DELETE FROM holdings h USING package_names n, package_versions v
-		WHERE n.id = h.package_id AND v.id = h.version_id AND n.org_id = `+db.Ours+` AND h.registry_id = $1 AND n.ecosystem = $2 AND n.name = $3 AND h.version = $4
-		RETURNING v.digest`, registry, pkg.Ecosystem, pkg.Name, version).Scan(&digest)
-	if errors.Is(err, pgx.ErrNoRows) {
+// registry did not hold the version. The number of a version of the registry's
+// own is spent, unless it goes for security: the tombstone tells then whether
+// it may come back.
+func (s *Service) drop(ctx context.Context, tx *db.Tx, registry uuid.UUID, v coord.Version, spend bool) (digest string, err error) {
+	now := s.Now()
+	d, err := catalog.Drop(ctx, tx, registry, v)
+	if err != nil || d == nil {
+		return "", err
+	}
+	if err := catalog.Bump(ctx, tx, now, registry, v.Package); err != nil || !d.Own {
+		return d.Digest, err
+	}
+	if spend {
+		if err := catalog.Spend(ctx, tx, now, registry, v); err != nil {
+			return "", err
+		}
+	}
+	if err := catalog.ForgetDeprecations(ctx, tx, registry, v.Package, []string{v.Version}); err != nil {
+		return "", err
+	}
+	return d.Digest, catalog.Untag(ctx, tx, now, registry, v)
+}
+
+// Immutable returns the name of the rule by which versions of a registry can be
+// neither unpublished nor deleted (P9), "" when there is none. Deletion for
+// security passes it (D1).
+func Immutable(ctx context.Context, tx *db.Tx, registry uuid.UUID) (rule string, err error) {
+	r, err := tx.Ent.PolicyRule.Query().Where(policyrule.RegistryID(registry), policyrule.Kind(string(policy.KindImmutable)), policyrule.Mode(string(policy.Enforce))).
+		Order(ent.Asc(policyrule.FieldPosition)).First(ctx)
+	if ent.IsNotFound(err) {
 		return "", nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("delete holding: %w", err)
+		return "", fmt.Errorf("read rules: %w", err)
 	}
-	return digest, nil
+	return r.Name, nil
+}
+
+func refuseImmutable(ctx context.Context, tx *db.Tx, op string, r *ent.Registry) error {
+	rule, err := Immutable(ctx, tx, r.ID)
+	if err != nil || rule == "" {
+		return err
+	}
+	return errs.New(errs.Forbidden, op, "versions cannot be deleted from the registry %q: its rule %q makes them immutable; a version in quarantine in a firewall can", r.Name, rule)
 }
 
 // bury leaves a tombstone and starts the cascade, and reports whether the

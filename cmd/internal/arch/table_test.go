@@ -123,6 +123,9 @@ func table() []row {
 			may: join([]string{
 				own, "protocol", "protocol/upstream/...", "tenants/gate/...", "tenants/intake/...",
 				"tenants/catalog", "tenants/advisory", "tenants/access/...",
+				// Published bytes are stored and inspected as they arrive, before
+				// the write gate hears of them (F3, F4).
+				"tenants/blob",
 			}, leaves, pureRules),
 			never: []string{"entgo.io/...", "github.com/jackc/...", "database/sql"},
 			why:   "a wire format asks the one read gate and the one write gate (F7), and knows no other ecosystem",

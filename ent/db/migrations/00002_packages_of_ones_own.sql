@@ -146,9 +146,15 @@ CREATE TABLE staged_versions (
     registry_id uuid NOT NULL,
     name        text NOT NULL,
     version     text NOT NULL,
+    file        text NOT NULL,                       -- name of the primary file
     sha256      text NOT NULL REFERENCES blobs (sha256), -- of the primary file
+    bundle_file text NOT NULL DEFAULT '',            -- name of the provenance bundle
     bundle      text REFERENCES blobs (sha256),      -- of the provenance bundle
     metadata    bytea NOT NULL,
+    license     text NOT NULL DEFAULT '',
+    license_state text NOT NULL,
+    about       text NOT NULL DEFAULT '',
+    maintainer  jsonb NOT NULL DEFAULT '{"name": "", "email": ""}', -- of a package that has none yet
     tags        jsonb NOT NULL DEFAULT '[]',
     staged_by   text NOT NULL,
     staged_at   timestamptz NOT NULL,
@@ -229,7 +235,8 @@ EXCEPTION WHEN foreign_key_violation THEN
 END $$;
 -- +goose StatementEnd
 
--- Names that internal registries hold internal versions of are owned already.
+-- Names that internal registries hold internal versions of are owned already;
+-- a copy counts as where it was published does.
 -- The policies of row-level security bind the owner too, so it looks past them
 -- for these statements alone.
 ALTER TABLE owned_names NO FORCE ROW LEVEL SECURITY;
@@ -239,9 +246,11 @@ ALTER TABLE package_names NO FORCE ROW LEVEL SECURITY;
 ALTER TABLE package_versions NO FORCE ROW LEVEL SECURITY;
 INSERT INTO owned_names (id, org_id, registry_id, ecosystem, name, owned_since)
     SELECT gen_random_uuid(), h.org_id, h.registry_id, p.ecosystem, p.name, min(h.held_at)
-    FROM holdings h JOIN registries r ON r.org_id = h.org_id AND r.id = h.registry_id AND r.internal AND r.deleted_at IS NULL
+    FROM holdings h JOIN registries r ON r.org_id = h.org_id AND r.id = h.registry_id AND r.internal
     JOIN package_names p ON p.org_id = h.org_id AND p.id = h.package_id
     JOIN package_versions v ON v.org_id = h.org_id AND v.id = h.version_id AND v.origin = 'INTERNAL'
+    LEFT JOIN registries f ON f.org_id = h.org_id AND v.remote_id IS NULL AND f.id::text = h.path->>0
+    WHERE coalesce(f.internal, true)
     GROUP BY h.org_id, h.registry_id, p.ecosystem, p.name;
 ALTER TABLE owned_names FORCE ROW LEVEL SECURITY;
 ALTER TABLE holdings FORCE ROW LEVEL SECURITY;

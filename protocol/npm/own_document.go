@@ -1,0 +1,134 @@
+package npm
+
+import (
+	"encoding/json"
+	"slices"
+	"time"
+
+	"sluice.dev/sluice/tenants/catalog"
+	"sluice.dev/sluice/tenants/errs"
+	"sluice.dev/sluice/tenants/gate"
+	"sluice.dev/sluice/tenants/intake"
+)
+
+// ownDocument renders what a registry itself has and says of a package, with
+// its revision, for clients that change it and send it back. Nothing of an
+// upstream's list is in it, and what policies withhold is: it is what may be
+// written, not what may be installed. It is pure.
+func ownDocument(o intake.Own, at Place) ([]byte, error) {
+	w := newWriter(&gate.View{Package: o.Package}, at, false)
+	w.open('{')
+	w.text("_id", o.Package.Name)
+	w.text("_rev", o.Revision)
+	w.text("name", o.Package.Name)
+	w.key("dist-tags")
+	if err := w.json(o.Tags, "{}"); err != nil {
+		return nil, err
+	}
+	w.key("versions")
+	w.open('{')
+	for _, r := range o.Releases {
+		l, err := (*Protocol)(nil).DecodeVersion(o.Package.Name, r.Metadata)
+		if err != nil {
+			return nil, errs.Wrap(err, errs.Internal, "npm.own", "the kept manifest of %s@%s cannot be read", o.Package.Name, r.Version)
+		}
+		w.versionKey(r.Version)
+		message, said := o.Deprecated[r.Version]
+		w.ownManifest(l, message, said)
+	}
+	w.shut('}')
+	w.ownTimes(o)
+	w.key("maintainers")
+	if err := w.json(o.Maintainers, "[]"); err != nil {
+		return nil, err
+	}
+	w.key("users")
+	w.open('{')
+	for _, name := range o.Stars {
+		w.flag(name, true)
+	}
+	w.shut('}')
+	w.shut('}')
+	return w.b, w.err
+}
+
+// json writes a value; empty is what nothing looks like.
+func (w *writer) json(v any, empty string) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	if string(b) == "null" {
+		b = []byte(empty)
+	}
+	w.b = append(w.b, b...)
+	return nil
+}
+
+// ownManifest writes a full manifest with the registry's own word on whether
+// the version is deprecated, if it has said one.
+func (w *writer) ownManifest(l *gate.Listed, message string, said bool) {
+	m, ok := l.Document.(*Manifest)
+	if !ok {
+		w.err = errs.New(errs.Internal, "npm.own", "%s@%s was not decoded by this package", w.v.Package.Name, l.Version)
+		return
+	}
+	edits := []edit{{m.tarball, w.tarballURL(l.Version)}}
+	if !m.attestation.empty() {
+		edits = append(edits, edit{m.attestation, quote(nil, w.attestationURL(l.Version))})
+	}
+	if said && !m.deprecated.empty() {
+		edits = append(edits, edit{m.deprecated, quote(nil, message)})
+	}
+	slices.SortFunc(edits, func(a, b edit) int { return int(a.at.from - b.at.from) })
+	w.open('{')
+	w.splice(m.raw, span{1, int32(len(m.raw)) - 1}, edits)
+	w.first = false
+	if said && message != "" && m.deprecated.empty() {
+		w.text("deprecated", message)
+	}
+	w.shut('}')
+}
+
+func (w *writer) ownTimes(o intake.Own) {
+	w.key("time")
+	w.open('{')
+	for _, t := range []struct {
+		key string
+		at  time.Time
+	}{{"created", o.Created}, {"modified", o.Modified}} {
+		if !t.at.IsZero() {
+			w.text(t.key, stamp(t.at))
+		}
+	}
+	for _, r := range o.Releases {
+		if !r.Published.IsZero() {
+			w.text(r.Version, stamp(r.Published))
+		}
+	}
+	w.shut('}')
+}
+
+// deprecation is what a registry's own document says against a version, "" for
+// nothing.
+func deprecation(o intake.Own, version string) string {
+	if message, said := o.Deprecated[version]; said {
+		return message
+	}
+	for _, r := range o.Releases {
+		if r.Version != version {
+			continue
+		}
+		if l, err := (*Protocol)(nil).DecodeVersion(o.Package.Name, r.Metadata); err == nil {
+			if m, ok := l.Document.(*Manifest); ok {
+				return string(text(m.deprecated.of(m.raw)))
+			}
+		}
+	}
+	return ""
+}
+
+// holds reports whether the registry itself has a version.
+func holds(o intake.Own, version string) bool {
+	return slices.ContainsFunc(o.Releases, func(r *catalog.Release) bool { return r.Version == version })
+}
