@@ -19,7 +19,8 @@ func (n *node) handler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	packages := &npm.Handler{Gate: n.gate, Intake: n.intake, Access: n.access, Blobs: n.blobs, Members: n.access}
+	packages := &npm.Handler{Gate: n.gate, Intake: n.intake, Access: n.access, Blobs: n.blobs, Members: n.access,
+		Advice: n.gate, Search: n.gate, Provenance: n.gate}
 	s, err := protocol.NewServer(protocol.Config{
 		Addresses:     protocol.Addresses{PublicURL: n.flags.PublicURL, BaseDomains: n.flags.BaseDomain, Subdomains: n.flags.Subdomains, TrustedProxies: proxies},
 		Organizations: n.resolver, Access: n.access, Registries: protocol.FromSnapshots(n.shapes),

@@ -17,6 +17,11 @@ type Handler struct {
 	Blobs      Blobs
 	Members    Members
 	MaxTarball int64 // bytes; zero is the default [MaxTarball]
+
+	// For audits, searches and what was signed.
+	Advice     Advice
+	Search     Search
+	Provenance Provenance
 }
 
 // Serve answers a request for the registry of the target. Whoever calls it has

@@ -93,7 +93,7 @@ func Bump(ctx context.Context, tx *db.Tx, now time.Time, registry uuid.UUID, pkg
 // SetAbout keeps what a reader searches besides the name: description and
 // keywords of the newest version that came in.
 func SetAbout(ctx context.Context, tx *db.Tx, pkg coord.Package, about string) error {
-	_, err := tx.Exec(ctx, `UPDATE package_names SET about = $3 WHERE org_id = `+db.Ours+` AND ecosystem = $1 AND name = $2 AND about <> $3`, pkg.Ecosystem, pkg.Name, about)
+	_, err := tx.Exec(ctx, `UPDATE package_names SET about = $3 WHERE org_id = `+db.Ours+` AND ecosystem = $1 AND name = $2 AND about <> $3`, pkg.Ecosystem, pkg.Name, searchable(about))
 	if err != nil {
 		return fmt.Errorf("catalog: about: %w", err)
 	}

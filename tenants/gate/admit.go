@@ -33,7 +33,7 @@ func (g *Gate) Admit(ctx context.Context, reg uuid.UUID, pkg coord.Package, rel 
 	if err != nil {
 		return Admission{}, err
 	}
-	c, err := g.compilerOf(ctx, viewKey{org, reg, pkg})
+	c, err := g.compilerAt(ctx, viewKey{org, reg, pkg})
 	if err != nil {
 		return Admission{}, err
 	}

@@ -84,11 +84,17 @@ func (c *compiler) stale() (out []string) {
 			if r == nil || r.doc == nil || r.doc.sha256 == "" || !r.failing {
 				continue
 			}
-			out = append(out, fmt.Sprintf(`110 - "the remote %s does not answer; this is what it said at %s"`,
-				r.Name, time.Unix(0, r.doc.checked.Load()).UTC().Format("2006-01-02 15:04 UTC")))
+			out = append(out, staleWarning(r.Remote, r.doc))
 		}
 	}
 	return out
+}
+
+// staleWarning is the value of a Warning header for a document that is served
+// while its remote fails (R3).
+func staleWarning(r *registry.Remote, d *document) string {
+	return fmt.Sprintf(`110 - "the remote %s does not answer; this is what it said at %s"`,
+		r.Name, time.Unix(0, d.checked.Load()).UTC().Format("2006-01-02 15:04 UTC"))
 }
 
 // outage says in R1's and F1's words what a registry lacks: 503 when the source

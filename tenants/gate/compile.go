@@ -9,6 +9,7 @@ import (
 	"sluice.dev/sluice/ent/db"
 	"sluice.dev/sluice/tenants/advisory"
 	"sluice.dev/sluice/tenants/catalog"
+	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/errs"
 	"sluice.dev/sluice/tenants/finding"
 	"sluice.dev/sluice/tenants/policy"
@@ -55,8 +56,8 @@ type asked struct {
 	blocker *asked    // an internal remote that fails, for which this one must not answer (O3)
 }
 
-// compilerOf returns a compiler that has read the database, and asked nobody yet.
-func (g *Gate) compilerOf(ctx context.Context, key viewKey) (*compiler, error) {
+// compilerAt returns a compiler that has read the database, and asked nobody yet.
+func (g *Gate) compilerAt(ctx context.Context, key viewKey) (*compiler, error) {
 	p, err := g.protocol(key.pkg.Ecosystem)
 	if err != nil {
 		return nil, err
@@ -69,33 +70,22 @@ func (g *Gate) compilerOf(ctx context.Context, key viewKey) (*compiler, error) {
 	if root == nil || root.Ecosystem != key.pkg.Ecosystem {
 		return nil, errs.New(errs.NotFound, "list", "there is no such registry")
 	}
-	c := &compiler{naming: naming{shape: shape, pkg: key.pkg, remotes: map[uuid.UUID]*asked{}},
-		g: g, org: key.org, proto: p, now: g.Now(), root: root, upward: root.Upward(), matches: map[string][]policy.Match{}, stored: map[uuid.UUID]*Listed{},
-		results: map[*registry.Node]*result{}, above: map[*registry.Node][]*registry.Node{}}
-	if err := c.readState(ctx); err != nil {
+	c := g.compilerOf(p, shape, root, key.pkg)
+	if err := g.DB.InSnapshot(ctx, c.readState); err != nil {
 		return nil, errs.Wrap(err, errs.Unavailable, "list", "the state of %s cannot be read at the moment", key.pkg.Name)
 	}
 	return c, nil
 }
 
 func (g *Gate) compile(ctx context.Context, key viewKey) (*View, error) {
-	c, err := g.compilerOf(ctx, key)
+	c, err := g.compilerAt(ctx, key)
 	if err != nil {
 		return nil, err
 	}
-	root := c.root
 	if err := c.askRemotes(ctx); err != nil {
 		return nil, err
 	}
-	res := c.list(root)
-	if c.needsExemption() {
-		c.findExemption(res)
-		if len(c.exempt) > 0 {
-			clear(c.results)
-			c.warnings, c.differ = nil, nil
-			res = c.list(root)
-		}
-	}
+	res := c.settle()
 	if res.err != nil {
 		return nil, res.err
 	}
@@ -103,36 +93,60 @@ func (g *Gate) compile(ctx context.Context, key viewKey) (*View, error) {
 	return c.view(ctx, key, res)
 }
 
-// readState reads everything that the database knows, as of one moment.
-func (c *compiler) readState(ctx context.Context) error {
-	ids := make([]uuid.UUID, len(c.upward))
-	for i, n := range c.upward {
+func (g *Gate) compilerOf(p Protocol, shape *registry.Snapshot, root *registry.Node, pkg coord.Package) *compiler {
+	return &compiler{naming: naming{shape: shape, pkg: pkg, remotes: map[uuid.UUID]*asked{}},
+		g: g, org: shape.Org, proto: p, now: g.Now(), root: root, upward: root.Upward(), matches: map[string][]policy.Match{}, stored: map[uuid.UUID]*Listed{},
+		results: map[*registry.Node]*result{}, above: map[*registry.Node][]*registry.Node{}}
+}
+
+// settle works out what the root lists, with what minimum age must let through.
+func (c *compiler) settle() *result {
+	res := c.list(c.root)
+	if c.needsExemption() {
+		c.findExemption(res)
+		if len(c.exempt) > 0 {
+			clear(c.results)
+			c.warnings, c.differ = nil, nil
+			res = c.list(c.root)
+		}
+	}
+	return res
+}
+
+// readState reads everything that the database knows, as of the transaction's
+// moment.
+func (c *compiler) readState(ctx context.Context, tx *db.Tx) error {
+	ids := idsOf(c.upward)
+	err := c.readNaming(ctx, tx, ids)
+	if err != nil {
+		return err
+	}
+	if c.tags, err = catalog.Tags(ctx, tx, c.pkg, ids); err != nil {
+		return err
+	}
+	if c.against, err = catalog.Deprecations(ctx, tx, c.pkg, ids); err != nil {
+		return err
+	}
+	if c.state, err = quarantine.Read(ctx, tx, c.pkg, ids); err != nil {
+		return err
+	}
+	if c.affected, err = c.g.Advisories.ForPackage(ctx, tx, c.pkg.Ecosystem, c.pkg.Name); err != nil {
+		return err
+	}
+	if c.opened, err = finding.OpenedIn(ctx, tx, c.pkg); err != nil {
+		return err
+	}
+	if c.own, err = catalog.OwnOf(ctx, tx, c.root.ID, c.pkg); err != nil {
+		return err
+	}
+	c.snapshot, err = c.g.Advisories.Snapshot(ctx, tx, c.pkg.Ecosystem)
+	return err
+}
+
+func idsOf(nodes []*registry.Node) []uuid.UUID {
+	ids := make([]uuid.UUID, len(nodes))
+	for i, n := range nodes {
 		ids[i] = n.ID
 	}
-	return c.g.DB.InSnapshot(ctx, func(ctx context.Context, tx *db.Tx) error {
-		err := c.readNaming(ctx, tx, ids)
-		if err != nil {
-			return err
-		}
-		if c.tags, err = catalog.Tags(ctx, tx, c.pkg, ids); err != nil {
-			return err
-		}
-		if c.against, err = catalog.Deprecations(ctx, tx, c.pkg, ids); err != nil {
-			return err
-		}
-		if c.state, err = quarantine.Read(ctx, tx, c.pkg, ids); err != nil {
-			return err
-		}
-		if c.affected, err = c.g.Advisories.ForPackage(ctx, tx, c.pkg.Ecosystem, c.pkg.Name); err != nil {
-			return err
-		}
-		if c.opened, err = finding.OpenedIn(ctx, tx, c.pkg); err != nil {
-			return err
-		}
-		if c.own, err = catalog.OwnOf(ctx, tx, c.root.ID, c.pkg); err != nil {
-			return err
-		}
-		c.snapshot, err = c.g.Advisories.Snapshot(ctx, tx, c.pkg.Ecosystem)
-		return err
-	})
+	return ids
 }

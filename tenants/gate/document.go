@@ -4,15 +4,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
-	"io"
 	"log/slog"
 	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
 
-	"sluice.dev/sluice/tenants/blob"
 	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/errs"
 	"sluice.dev/sluice/tenants/registry"
@@ -88,14 +85,9 @@ func (g *Gate) documentOf(ctx context.Context, r *registry.Remote, pkg coord.Pac
 		return nil, nil, err
 	}
 	key := docKey{org, r.ID, pkg}
-	d, ok := g.documents.GetIfPresent(key)
-	if !ok || !g.DB.Feed.Trusted() || d.gen.Load() != g.gens.pkg(org, pkg).Load() || g.age(d, g.Now()) == expired {
-		if d, err = g.fetchOnce(ctx, key, r, fetchMode{}); err != nil {
-			return nil, nil, err
-		}
-	}
-	if g.age(d, g.Now()) == due {
-		g.revalidate(org, r, d)
+	d, err := g.servable(ctx, key, r)
+	if err != nil {
+		return nil, nil, err
 	}
 	l, err := g.listing(ctx, d)
 	if err != nil && ctx.Err() == nil {
@@ -106,6 +98,22 @@ func (g *Gate) documentOf(ctx context.Context, r *registry.Remote, pkg coord.Pac
 		}
 	}
 	return d, l, err
+}
+
+// servable returns a document that may be served now, and starts its
+// revalidation when that has become due (R3).
+func (g *Gate) servable(ctx context.Context, key docKey, r *registry.Remote) (*document, error) {
+	d, ok := g.documents.GetIfPresent(key)
+	if !ok || !g.DB.Feed.Trusted() || d.gen.Load() != g.gens.pkg(key.org, key.pkg).Load() || g.age(d, g.Now()) == expired {
+		var err error
+		if d, err = g.fetchOnce(ctx, key, r, fetchMode{}); err != nil {
+			return nil, err
+		}
+	}
+	if g.age(d, g.Now()) == due {
+		g.revalidate(key.org, r, d)
+	}
+	return d, nil
 }
 
 // revalidate asks the remote again in the background, once at a time.
@@ -167,7 +175,7 @@ func (g *Gate) fetch(ctx context.Context, key docKey, r *registry.Remote, mode f
 	if have != nil {
 		prev = have.validator
 	}
-	got, err := p.FetchList(ctx, remoteOf(r), key.pkg.Name, prev)
+	got, err := g.ask(ctx, p, key, r, prev)
 	now := g.Now()
 	switch {
 	case err == nil && got.NotModified && have != nil:
@@ -197,20 +205,7 @@ func (g *Gate) listing(ctx context.Context, d *document) (*Listing, error) {
 	if d.sha256 == "" {
 		return nil, nil
 	}
-	return g.decode(d.key.pkg, d.sha256, func() ([]byte, error) {
-		digest, err := blob.ParseDigest(d.sha256)
-		if err != nil {
-			return nil, err
-		}
-		b, err := g.Blobs.Open(ctx, digest)
-		if err != nil {
-			return nil, fmt.Errorf("read document: %w", err)
-		}
-		defer b.Close()
-		raw := make([]byte, b.Size)
-		_, err = io.ReadFull(b.Content(), raw)
-		return raw, err
-	})
+	return g.decode(d.key.pkg, d.sha256, func() ([]byte, error) { return g.rawOf(ctx, d) })
 }
 
 func (g *Gate) decode(pkg coord.Package, digest string, read func() ([]byte, error)) (*Listing, error) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/maypok86/otter/v2"
+	"golang.org/x/sync/semaphore"
 
 	"sluice.dev/sluice/ent/db"
 	"sluice.dev/sluice/tenants/advisory"
@@ -53,6 +54,9 @@ type Gate struct {
 	gens      gens
 	flights   flights
 	running   running
+	advising  *semaphore.Weighted // [Gate.Advise]
+	searches  *otter.Cache[searchKey, searchPage]
+	searching shared[searchKey, searchPage]
 	told      *otter.Cache[mismatch, struct{}] // content mismatches that have a finding
 
 	life context.Context // of the node: shared work belongs to it, not to the first client
@@ -87,9 +91,11 @@ func New(life context.Context, c Config) *Gate {
 		listings: otter.Must(&otter.Options[string, *Listing]{MaximumWeight: uint64(c.DecodeBudget),
 			Weigher: func(_ string, l *Listing) uint32 { return bounded(1024 + len(l.Raw) + 512*len(l.Versions)) }}),
 		documents: otter.Must(&otter.Options[docKey, *document]{MaximumSize: 200_000}),
+		searches:  otter.Must(&otter.Options[searchKey, searchPage]{MaximumSize: 2000}),
 		told:      otter.Must(&otter.Options[mismatch, struct{}]{MaximumSize: 20_000}),
 	}
 	g.gens = newGens()
+	g.advising = semaphore.NewWeighted(maxAdvised)
 	for _, p := range c.Protocols {
 		g.protocols[p.Ecosystem()] = p
 	}

@@ -118,6 +118,9 @@ func (g *Gate) arrive(ctx context.Context, v *View, e *Entry, a catalog.Arrival,
 			if _, err := catalog.Record(ctx, tx, g.Now(), a); err != nil {
 				return err
 			}
+			if err := g.describe(ctx, tx, v, e, a.How); err != nil {
+				return err
+			}
 			if err := g.Quarantine.Inherit(ctx, tx, v.Package, ids); err != nil {
 				return err
 			}

@@ -70,10 +70,12 @@ func (g *Gate) evict(ctx context.Context, key docKey, now time.Time) (*document,
 // remember keeps a document that could be read. Other nodes hear of one that
 // replaces another; identical bytes change nothing that a view shows.
 func (g *Gate) remember(ctx context.Context, key docKey, have *document, got Fetched, now time.Time) (*document, error) {
-	digest := digestOf(got.Body)
-	listing, err := g.decode(key.pkg, digest, func() ([]byte, error) { return got.Body, nil })
-	if err != nil {
-		return nil, err
+	digest, listing := digestOf(got.Body), &Listing{}
+	if !isBeside(key.pkg.Name) {
+		var err error
+		if listing, err = g.decode(key.pkg, digest, func() ([]byte, error) { return got.Body, nil }); err != nil {
+			return nil, err
+		}
 	}
 	info, err := g.Blobs.Put(ctx, bytes.NewReader(got.Body), int64(len(got.Body)))
 	if err != nil {
