@@ -104,9 +104,12 @@ func (f packageFields) Maintainers(ctx context.Context, p *api.Package) ([]*coor
 	return pointers(said.Maintainers), err
 }
 
-func (f packageFields) Deprecations(ctx context.Context, p *api.Package) ([]*catalog.DeprecatedVersion, error) {
-	said, err := from(ctx).said.Load(ctx, p.At)
-	return pointers(said.Deprecated), err
+func (f versionFields) Deprecation(ctx context.Context, v *api.Version) (*string, error) {
+	said, err := from(ctx).said.Load(ctx, catalog.At{Registry: v.Registry, Package: v.Package})
+	if message, ok := said.Deprecated[v.Text()]; ok {
+		return &message, err
+	}
+	return nil, err
 }
 
 func (f packageFields) Ownership(ctx context.Context, p *api.Package) (*api.Ownership, error) {

@@ -35,8 +35,11 @@ type Lockfile struct {
 	Left     []*api.LeftEntry // what comes from no registry
 }
 
-// maxLockfile bounds a lock file, in bytes.
-const maxLockfile = 16 << 20
+// Bounds of a lock file in bytes, and of what is told of it.
+const (
+	maxLockfile = 16 << 20
+	maxLeft     = 100
+)
 
 // PromoteVersion resolves the field; so do the methods below, each its own.
 func (m mutations) PromoteVersion(ctx context.Context, in api.PromoteVersionInput) (*api.PromoteVersionPayload, error) {
@@ -101,7 +104,7 @@ func (m mutations) PullLockfile(ctx context.Context, in api.PullLockfileInput) (
 	out := &api.PullLockfilePayload{Left: []*api.LeftEntry{}}
 	file, err := m.lockfile(ctx, in)
 	if err == nil {
-		out.Left = append(out.Left, file.Left...)
+		out.Left, out.LeftCount = append(out.Left, file.Left[:min(len(file.Left), maxLeft)]...), len(file.Left)
 		out.Pull, err = m.Intake.StartPull(ctx, intake.PullInput{Registry: in.Registry.UUID, Source: file.Format, Versions: file.Versions})
 	}
 	out.UserErrors, err = userErrors(err)

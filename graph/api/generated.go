@@ -629,8 +629,10 @@ type PullLockfileInput struct {
 type PullLockfilePayload struct {
 	// What brings the versions in; null when there are user errors.
 	Pull *ent.Pull `json:"pull,omitempty"`
-	// What the file names that comes from no registry.
+	// What the file names that comes from no registry: the first 100 of them.
 	Left []*LeftEntry `json:"left"`
+	// How many there are in all.
+	LeftCount int `json:"leftCount"`
 	// What is wrong with the file, and where.
 	UserErrors []*UserError `json:"userErrors"`
 }

@@ -245,7 +245,6 @@ type PackageResolver interface {
 	Versions(ctx context.Context, obj *api.Package, first *int, after *string) (*api.VersionConnection, error)
 	Tags(ctx context.Context, obj *api.Package) ([]*catalog.NamedTag, error)
 	Maintainers(ctx context.Context, obj *api.Package) ([]*coord.Person, error)
-	Deprecations(ctx context.Context, obj *api.Package) ([]*catalog.DeprecatedVersion, error)
 	Ownership(ctx context.Context, obj *api.Package) (*api.Ownership, error)
 }
 type PullResolver interface {
@@ -367,6 +366,7 @@ type VersionResolver interface {
 	Package(ctx context.Context, obj *api.Version) (*api.Package, error)
 
 	Files(ctx context.Context, obj *api.Version) ([]*catalog.HeldFile, error)
+	Deprecation(ctx context.Context, obj *api.Version) (*string, error)
 	Explain(ctx context.Context, obj *api.Version) (*api.Explanation, error)
 	Holds(ctx context.Context, obj *api.Version) ([]*ent.Hold, error)
 	Findings(ctx context.Context, obj *api.Version) ([]*ent.Finding, error)
@@ -1238,8 +1238,6 @@ type Package implements Node @seen(by: "version:read") {
   tags: [Tag!]!
   "Who maintains it in this registry; empty when nobody is known."
   maintainers: [Maintainer!]!
-  "What the registry says against the use of versions, the lowest first."
-  deprecations: [Deprecation!]!
   "To whom the name belongs, as seen from this registry."
   ownership: Ownership
 }
@@ -1258,14 +1256,6 @@ type Maintainer {
   name: String!
   "The e-mail address; null when none is known."
   email: String
-}
-
-"What a registry says against the use of a version."
-type Deprecation {
-  "The version."
-  version: String!
-  "What installers print; empty takes back what an upstream says."
-  message: String!
 }
 
 "To whom a package's name belongs, as seen from a registry."
@@ -1535,6 +1525,8 @@ type Version implements Node @seen(by: "version:read") {
   license: License
   "Its files; empty when it is not held."
   files: [File!]!
+  "What the registry says against its use; empty takes back what an upstream says; null when it says nothing."
+  deprecation: String
   "What the gate answers for it, and why; null when no source lists it any more."
   explain: Explanation
   "The holds in force on it in this registry."
@@ -2901,8 +2893,10 @@ input PullLockfileInput {
 type PullLockfilePayload {
   "What brings the versions in; null when there are user errors."
   pull: Pull
-  "What the file names that comes from no registry."
+  "What the file names that comes from no registry: the first 100 of them."
   left: [LeftEntry!]!
+  "How many there are in all."
+  leftCount: Int!
   "What is wrong with the file, and where."
   userErrors: [UserError!]!
 }
@@ -3519,16 +3513,6 @@ func (ec *executionContext) childFields_DeprecateVersionsPayload(ctx context.Con
 	return nil, fmt.Errorf("no field named %q was found under type DeprecateVersionsPayload", field.Name)
 }
 
-func (ec *executionContext) childFields_Deprecation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-	switch field.Name {
-	case "version":
-		return ec.fieldContext_Deprecation_version(ctx, field)
-	case "message":
-		return ec.fieldContext_Deprecation_message(ctx, field)
-	}
-	return nil, fmt.Errorf("no field named %q was found under type Deprecation", field.Name)
-}
-
 func (ec *executionContext) childFields_DropStagedVersionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "stagedVersion":
@@ -3953,8 +3937,6 @@ func (ec *executionContext) childFields_Package(ctx context.Context, field graph
 		return ec.fieldContext_Package_tags(ctx, field)
 	case "maintainers":
 		return ec.fieldContext_Package_maintainers(ctx, field)
-	case "deprecations":
-		return ec.fieldContext_Package_deprecations(ctx, field)
 	case "ownership":
 		return ec.fieldContext_Package_ownership(ctx, field)
 	}
@@ -4095,6 +4077,8 @@ func (ec *executionContext) childFields_PullLockfilePayload(ctx context.Context,
 		return ec.fieldContext_PullLockfilePayload_pull(ctx, field)
 	case "left":
 		return ec.fieldContext_PullLockfilePayload_left(ctx, field)
+	case "leftCount":
+		return ec.fieldContext_PullLockfilePayload_leftCount(ctx, field)
 	case "userErrors":
 		return ec.fieldContext_PullLockfilePayload_userErrors(ctx, field)
 	}
@@ -4721,6 +4705,8 @@ func (ec *executionContext) childFields_Version(ctx context.Context, field graph
 		return ec.fieldContext_Version_license(ctx, field)
 	case "files":
 		return ec.fieldContext_Version_files(ctx, field)
+	case "deprecation":
+		return ec.fieldContext_Version_deprecation(ctx, field)
 	case "explain":
 		return ec.fieldContext_Version_explain(ctx, field)
 	case "holds":
@@ -9033,52 +9019,6 @@ func (ec *executionContext) fieldContext_DeprecateVersionsPayload_userErrors(_ c
 		},
 	}
 	return fc, nil
-}
-
-func (ec *executionContext) _Deprecation_version(ctx context.Context, field graphql.CollectedField, obj *catalog.DeprecatedVersion) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Deprecation_version(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Version, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNString2string(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_Deprecation_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("Deprecation", field, false, false, "String")
-}
-
-func (ec *executionContext) _Deprecation_message(ctx context.Context, field graphql.CollectedField, obj *catalog.DeprecatedVersion) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Deprecation_message(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return obj.Message, nil
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
-			return ec.marshalNString2string(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_Deprecation_message(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	return graphql.NewScalarFieldContext("Deprecation", field, false, false, "String")
 }
 
 func (ec *executionContext) _DropStagedVersionPayload_stagedVersion(ctx context.Context, field graphql.CollectedField, obj *api.DropStagedVersionPayload) (ret graphql.Marshaler) {
@@ -15045,38 +14985,6 @@ func (ec *executionContext) fieldContext_Package_maintainers(_ context.Context, 
 	return fc, nil
 }
 
-func (ec *executionContext) _Package_deprecations(ctx context.Context, field graphql.CollectedField, obj *api.Package) (ret graphql.Marshaler) {
-	return graphql.ResolveField(
-		ctx,
-		ec.OperationContext,
-		field,
-		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.fieldContext_Package_deprecations(ctx, field)
-		},
-		func(ctx context.Context) (any, error) {
-			return ec.Resolvers.Package().Deprecations(ctx, obj)
-		},
-		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v []*catalog.DeprecatedVersion) graphql.Marshaler {
-			return ec.marshalNDeprecation2ᚕᚖsluiceᚗdevᚋsluiceᚋtenantsᚋcatalogᚐDeprecatedVersionᚄ(ctx, selections, v)
-		},
-		true,
-		true,
-	)
-}
-func (ec *executionContext) fieldContext_Package_deprecations(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
-	fc = &graphql.FieldContext{
-		Object:     "Package",
-		Field:      field,
-		IsMethod:   true,
-		IsResolver: true,
-		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
-			return ec.childFields_Deprecation(ctx, field)
-		},
-	}
-	return fc, nil
-}
-
 func (ec *executionContext) _Package_ownership(ctx context.Context, field graphql.CollectedField, obj *api.Package) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -16082,6 +15990,29 @@ func (ec *executionContext) fieldContext_PullLockfilePayload_left(_ context.Cont
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _PullLockfilePayload_leftCount(ctx context.Context, field graphql.CollectedField, obj *api.PullLockfilePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PullLockfilePayload_leftCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LeftCount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PullLockfilePayload_leftCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PullLockfilePayload", field, false, false, "Int")
 }
 
 func (ec *executionContext) _PullLockfilePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *api.PullLockfilePayload) (ret graphql.Marshaler) {
@@ -22972,6 +22903,29 @@ func (ec *executionContext) fieldContext_Version_files(_ context.Context, field 
 	return fc, nil
 }
 
+func (ec *executionContext) _Version_deprecation(ctx context.Context, field graphql.CollectedField, obj *api.Version) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Version_deprecation(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Version().Deprecation(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Version_deprecation(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Version", field, true, true, "String")
+}
+
 func (ec *executionContext) _Version_explain(ctx context.Context, field graphql.CollectedField, obj *api.Version) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -28808,44 +28762,6 @@ func (ec *executionContext) _DeprecateVersionsPayload(ctx context.Context, sel a
 	return out
 }
 
-var deprecationImplementors = []string{"Deprecation"}
-
-func (ec *executionContext) _Deprecation(ctx context.Context, sel ast.SelectionSet, obj *catalog.DeprecatedVersion) graphql.Marshaler {
-	fields := graphql.CollectFields(ec.OperationContext, sel, deprecationImplementors)
-
-	out := graphql.NewFieldSet(fields)
-	deferred := graphql.NewDeferredGroup(ctx)
-	for i, field := range fields {
-		switch field.Name {
-		case "__typename":
-			out.Values[i] = graphql.MarshalString("Deprecation")
-		case "version":
-			out.Values[i] = ec._Deprecation_version(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
-		case "message":
-			out.Values[i] = ec._Deprecation_message(ctx, field, obj)
-			if out.Values[i] == graphql.Null {
-				out.Invalids++
-			}
-		default:
-			panic("unknown field " + strconv.Quote(field.Name))
-		}
-	}
-	out.Dispatch(ctx)
-	if out.Invalids > 0 {
-		return graphql.Null
-	}
-
-	if n := len(deferred.Defers); n > 0 {
-		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
-		ec.ProcessDeferredGroup(deferred)
-	}
-
-	return out
-}
-
 var dropStagedVersionPayloadImplementors = []string{"DropStagedVersionPayload"}
 
 func (ec *executionContext) _DropStagedVersionPayload(ctx context.Context, sel ast.SelectionSet, obj *api.DropStagedVersionPayload) graphql.Marshaler {
@@ -30585,12 +30501,6 @@ func (ec *executionContext) _Package(ctx context.Context, sel ast.SelectionSet, 
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Package_maintainers(ctx, field, obj)
 				})
-		case "deprecations":
-			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
-				true, true,
-				func(ctx context.Context) graphql.Marshaler {
-					return ec._Package_deprecations(ctx, field, obj)
-				})
 		case "ownership":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
 				true, false,
@@ -31090,6 +31000,11 @@ func (ec *executionContext) _PullLockfilePayload(ctx context.Context, sel ast.Se
 			}
 		case "left":
 			out.Values[i] = ec._PullLockfilePayload_left(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "leftCount":
+			out.Values[i] = ec._PullLockfilePayload_leftCount(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -33470,6 +33385,12 @@ func (ec *executionContext) _Version(ctx context.Context, sel ast.SelectionSet, 
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Version_files(ctx, field, obj)
 				})
+		case "deprecation":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Version_deprecation(ctx, field, obj)
+				})
 		case "explain":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
 				true, false,
@@ -34279,30 +34200,6 @@ func (ec *executionContext) marshalNDeliveryEdge2ᚖsluiceᚗdevᚋsluiceᚋgrap
 func (ec *executionContext) unmarshalNDeprecateVersionsInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDeprecateVersionsInput(ctx context.Context, v any) (api.DeprecateVersionsInput, error) {
 	res, err := ec.unmarshalInputDeprecateVersionsInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
-}
-
-func (ec *executionContext) marshalNDeprecation2ᚕᚖsluiceᚗdevᚋsluiceᚋtenantsᚋcatalogᚐDeprecatedVersionᚄ(ctx context.Context, sel ast.SelectionSet, v []*catalog.DeprecatedVersion) graphql.Marshaler {
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
-		fc := graphql.GetFieldContext(ctx)
-		fc.Result = &v[i]
-		return ec.marshalNDeprecation2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋcatalogᚐDeprecatedVersion(ctx, sel, v[i])
-	})
-
-	for _, e := range ret {
-		if e == graphql.Null {
-			return graphql.Null
-		}
-	}
-
-	return ret
-}
-
-func (ec *executionContext) marshalNDeprecation2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋcatalogᚐDeprecatedVersion(ctx context.Context, sel ast.SelectionSet, v *catalog.DeprecatedVersion) graphql.Marshaler {
-	if v == nil {
-		graphql.AddInvalidNullError(ctx, "Deprecation!")
-		return graphql.Null
-	}
-	return ec._Deprecation(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNDirection2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDirection(ctx context.Context, v any) (api.Direction, error) {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/google/uuid"
 
@@ -20,14 +19,11 @@ import (
 type Said struct {
 	Tags        []NamedTag // by name
 	Maintainers []coord.Person
-	Deprecated  []DeprecatedVersion // ascending
+	Deprecated  map[string]string // by version
 }
 
 // NamedTag is a tag with the version that it points at.
 type NamedTag struct{ Name, Version string }
-
-// DeprecatedVersion is a version with what is said against its use.
-type DeprecatedVersion struct{ Version, Message string }
 
 // SaidOf returns what registries say about packages. It is one statement,
 // however many packages; packages that nothing is said about may be missing.
@@ -50,26 +46,17 @@ func SaidOf(ctx context.Context, tx *db.Tx, places []At) (map[At]Said, error) {
 	for rows.Next() {
 		var at At
 		var s Said
-		var tags, deprecated map[string]string
+		var tags map[string]string
 		var tagsJSON, deprecatedJSON, people []byte
 		if err := rows.Scan(&at.Registry, &at.Ecosystem, &at.Name, &tagsJSON, &deprecatedJSON, &people); err != nil {
 			return nil, err
 		}
-		if err := errors.Join(json.Unmarshal(tagsJSON, &tags), json.Unmarshal(deprecatedJSON, &deprecated), json.Unmarshal(people, &s.Maintainers)); err != nil {
+		if err := errors.Join(json.Unmarshal(tagsJSON, &tags), json.Unmarshal(deprecatedJSON, &s.Deprecated), json.Unmarshal(people, &s.Maintainers)); err != nil {
 			return nil, fmt.Errorf("catalog: said of %s: %w", at.Name, err)
 		}
 		for _, name := range slices.Sorted(maps.Keys(tags)) {
 			s.Tags = append(s.Tags, NamedTag{name, tags[name]})
 		}
-		for v, message := range deprecated {
-			s.Deprecated = append(s.Deprecated, DeprecatedVersion{v, message})
-		}
-		slices.SortFunc(s.Deprecated, func(a, b DeprecatedVersion) int {
-			if n := coord.Compare(at.Ecosystem, a.Version, b.Version); n != 0 {
-				return n
-			}
-			return strings.Compare(a.Version, b.Version)
-		})
 		out[at] = s
 	}
 	return out, rows.Err()
