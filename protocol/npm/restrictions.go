@@ -2,6 +2,7 @@ package npm
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"sluice.dev/sluice/protocol"
@@ -57,10 +58,12 @@ func reason(v *gate.View, e *gate.Entry) string {
 
 // message summarises what is withheld, newest first: npm shows the same text
 // whichever version was asked for. Versions that one rule withholds share the
-// reason of the newest of them.
+// reason of the newest of them, and what to install instead of that one, as its
+// refusal says too; an advice that all share comes once.
 func message(v *gate.View, withheld []*gate.Entry, at Place) string {
 	type group struct {
 		reason   string
+		instead  string
 		versions []string
 	}
 	var order []*group
@@ -72,14 +75,21 @@ func message(v *gate.View, withheld []*gate.Entry, at Place) string {
 		}
 		g := groups[rule]
 		if g == nil {
-			g = &group{reason: reason(v, e)}
+			g = &group{reason: reason(v, e), instead: v.Suggest(e.Version)}
 			groups[rule], order = g, append(order, g)
 		}
 		g.versions = append(g.versions, e.Version)
 	}
+	advice := func(version string) string {
+		if version == "" {
+			return ""
+		}
+		return "; install " + protocol.ASCII(version, 40) + " instead"
+	}
+	shared := !slices.ContainsFunc(order, func(g *group) bool { return g.instead != order[0].instead })
 	end := ""
-	if latest := v.Tags["latest"]; latest != "" {
-		end += "; install " + latest + " instead"
+	if shared {
+		end = advice(order[0].instead)
 	}
 	if v.DecisionID != "" {
 		end += "; details: " + at.Org + (&gate.Refusal{DecisionID: v.DecisionID}).Path()
@@ -87,6 +97,9 @@ func message(v *gate.View, withheld []*gate.Entry, at Place) string {
 	var b strings.Builder
 	for i, g := range order {
 		part := some(g.versions) + " " + g.reason
+		if !shared {
+			part += advice(g.instead)
+		}
 		full := i == maxReasonKinds || b.Len()+len(part)+len(end) > maxMessage
 		if full {
 			part = "and more"
