@@ -1,11 +1,11 @@
 package npm
 
 import (
-	"encoding/json"
 	"slices"
 	"time"
 
 	"sluice.dev/sluice/tenants/catalog"
+	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/errs"
 	"sluice.dev/sluice/tenants/gate"
 	"sluice.dev/sluice/tenants/intake"
@@ -16,15 +16,12 @@ import (
 // upstream's list is in it, and what policies withhold is: it is what may be
 // written, not what may be installed. It is pure.
 func ownDocument(o intake.Own, at Place) ([]byte, error) {
-	w := newWriter(&gate.View{Package: o.Package}, at, false)
+	w := newWriter(&gate.View{Package: o.Package, Tags: o.Tags}, at, false)
 	w.open('{')
 	w.text("_id", o.Package.Name)
 	w.text("_rev", o.Revision)
 	w.text("name", o.Package.Name)
-	w.key("dist-tags")
-	if err := w.json(o.Tags, "{}"); err != nil {
-		return nil, err
-	}
+	w.tags()
 	w.key("versions")
 	w.open('{')
 	for _, r := range o.Releases {
@@ -38,31 +35,34 @@ func ownDocument(o intake.Own, at Place) ([]byte, error) {
 	}
 	w.shut('}')
 	w.ownTimes(o)
-	w.key("maintainers")
-	if err := w.json(o.Maintainers, "[]"); err != nil {
-		return nil, err
-	}
-	w.key("users")
-	w.open('{')
-	for _, name := range o.Stars {
-		w.flag(name, true)
-	}
-	w.shut('}')
+	w.people(o.Maintainers)
+	w.users(o.Stars)
 	w.shut('}')
 	return w.b, w.err
 }
 
-// json writes a value; empty is what nothing looks like.
-func (w *writer) json(v any, empty string) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
+// people writes the member maintainers.
+func (w *writer) people(all []coord.Person) {
+	w.key("maintainers")
+	w.open('[')
+	for _, p := range all {
+		w.comma()
+		w.open('{')
+		w.text("name", p.Name)
+		w.text("email", p.Email)
+		w.shut('}')
 	}
-	if string(b) == "null" {
-		b = []byte(empty)
+	w.shut(']')
+}
+
+// users writes the member users: who has starred the package.
+func (w *writer) users(names []string) {
+	w.key("users")
+	w.open('{')
+	for _, name := range names {
+		w.flag(name, true)
 	}
-	w.b = append(w.b, b...)
-	return nil
+	w.shut('}')
 }
 
 // ownManifest writes a full manifest with the registry's own word on whether

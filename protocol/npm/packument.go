@@ -27,10 +27,11 @@ type Packument struct {
 }
 
 // part is a piece of the top level, in order: one of the members that every
-// rendering writes anew, or a run of members that pass through.
+// rendering writes anew, one that a registry may have a word of its own on, or a
+// run of members that pass through.
 type part struct {
 	member string // "" for a run
-	span   span   // of the run
+	span   span   // of the run, or of a member that may pass through
 }
 
 // rewritten are the top-level members that renderings write themselves. An
@@ -41,6 +42,10 @@ var rewritten = map[string]bool{
 	"_id": true, "name": true, "dist-tags": true, "versions": true, "time": true, "modified": true,
 	"policyRestrictions": true, "stagedVersions": true, "_attachments": true, "__proto__": true,
 }
+
+// ownable are the top-level members that the asked registry writes itself when
+// it has a word of its own on the package.
+var ownable = map[string]bool{"_rev": true, "maintainers": true, "users": true}
 
 // decoder reads one document.
 type decoder struct {
@@ -143,12 +148,14 @@ func (d *decoder) part(key string, s span) {
 	switch {
 	case rewritten[key]:
 		d.doc.parts = append(parts, part{member: key})
+	case ownable[key]:
+		d.doc.parts = append(parts, part{member: key, span: s})
 	case d.passing:
 		parts[len(parts)-1].span.to = s.to
 	default:
 		d.doc.parts = append(parts, part{span: s})
 	}
-	d.passing = !rewritten[key]
+	d.passing = !rewritten[key] && !ownable[key]
 }
 
 func (d *decoder) version(key []byte, _ int32) error {

@@ -29,7 +29,7 @@ func Full(v *gate.View, at Place) ([]byte, error) {
 	doc := baseOf(v)
 	for _, p := range doc.parts {
 		switch {
-		case p.member == "":
+		case p.member == "", ownable[p.member] && v.Own == nil:
 			w.comma()
 			w.b = append(w.b, p.span.of(doc.raw)...)
 		case p.member == "versions":
@@ -40,6 +40,7 @@ func Full(v *gate.View, at Place) ([]byte, error) {
 	}
 	w.versions()
 	w.times(doc)
+	w.own()
 	w.restrictions()
 	w.shut('}')
 	return w.b, w.err
@@ -71,6 +72,19 @@ func Version(v *gate.View, e *gate.Entry, at Place) ([]byte, error) {
 	w := newWriter(v, at, false)
 	w.manifest(e.Listed, e.Deprecated)
 	return w.b, w.err
+}
+
+// own writes what the registry itself says of the package, with the revision
+// that a change must name: npm owner reads this document, and no other, before
+// it writes.
+func (w *writer) own() {
+	o := w.v.Own
+	if o == nil {
+		return
+	}
+	w.text("_rev", o.Revision)
+	w.people(o.Maintainers)
+	w.users(o.Stars)
 }
 
 // DistTags renders the view's tags as one object. It is pure.

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/tools/txtar"
 
+	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/errs"
 	"sluice.dev/sluice/tenants/gate"
 	"sluice.dev/sluice/tenants/policy"
@@ -222,5 +223,27 @@ func TestDistTagsAreSorted(t *testing.T) {
 	v := &gate.View{Tags: map[string]string{"next": "2.0.0", "latest": "1.0.0", `q"`: "3.0.0"}}
 	if got := string(DistTags(v)); got != `{"latest":"1.0.0","next":"2.0.0","q\"":"3.0.0"}` {
 		t.Errorf("DistTags = %s", got)
+	}
+}
+
+// TestFull_TheRegistrysOwnWord takes the place of a source's, and only then.
+func TestFull_TheRegistrysOwnWord(t *testing.T) {
+	l, err := (&Protocol{}).Decode("x", []byte(`{"name":"x","readme":"r","_rev":"9-z","maintainers":["eve"],"homepage":"h","users":{"eve":true},"versions":{},"bugs":"b"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := viewOf(l, nil)
+	if got := must(t)(Full(v, at)); !strings.Contains(got, `"readme":"r","_rev":"9-z","maintainers":["eve"],"homepage":"h","users":{"eve":true}`) {
+		t.Errorf("without a word of its own: %s", got)
+	}
+	v.Own = &gate.Own{Revision: "3-0", Maintainers: []coord.Person{{Name: "ann", Email: "a@x.example"}}, Stars: []string{"bob"}}
+	got := must(t)(Full(v, at))
+	for _, want := range []string{`"_rev":"3-0"`, `"maintainers":[{"name":"ann","email":"a@x.example"}]`, `"users":{"bob":true}`, `"readme":"r","homepage":"h"`, `"bugs":"b"`} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%s is not in %s", want, got)
+		}
+	}
+	if strings.Contains(got, "eve") || strings.Contains(got, "9-z") || !json.Valid([]byte(got)) {
+		t.Errorf("%s", got)
 	}
 }

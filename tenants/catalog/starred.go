@@ -9,6 +9,16 @@ import (
 	"sluice.dev/sluice/ent/db"
 )
 
+// RevisionText is the revision of a package in a registry as clients name it: of
+// one line, and opaque to them. A package that nothing was written about has
+// one too.
+func (s *OwnState) RevisionText() string {
+	if s == nil {
+		return "0-0"
+	}
+	return fmt.Sprintf("%d-0", s.Revision)
+}
+
 // Starred lists the names of the packages that somebody has starred in a
 // registry, in alphabetical order, the first thousand.
 func Starred(ctx context.Context, tx *db.Tx, registry uuid.UUID, who string) ([]string, error) {

@@ -32,6 +32,7 @@ type compiler struct {
 	affected advisory.Advisories
 	snapshot time.Time
 	opened   map[string]time.Time // findings (P5)
+	own      *catalog.OwnState    // what the root says of the package; nil for nothing
 
 	warnings []string
 	matches  map[string][]policy.Match
@@ -126,6 +127,9 @@ func (c *compiler) readState(ctx context.Context) error {
 			return err
 		}
 		if c.opened, err = finding.OpenedIn(ctx, tx, c.pkg); err != nil {
+			return err
+		}
+		if c.own, err = catalog.OwnOf(ctx, tx, c.root.ID, c.pkg); err != nil {
 			return err
 		}
 		c.snapshot, err = c.g.Advisories.Snapshot(ctx, tx, c.pkg.Ecosystem)

@@ -47,6 +47,9 @@ func (c *compiler) view(ctx context.Context, key viewKey, res *result) (*View, e
 			v.sources = append(v.sources, viewSource{r.Remote, r.doc, r.failing})
 		}
 	}
+	if c.own != nil {
+		v.Own = &Own{Revision: c.own.RevisionText(), Maintainers: c.own.Maintainers, Stars: c.own.Stars}
+	}
 	if err := c.record(ctx, v); err != nil {
 		return nil, err
 	}
@@ -127,5 +130,8 @@ func print(v *View, res *result) string {
 	}
 	slices.Sort(tags)
 	fmt.Fprintf(h, "%q %s", tags, v.DecisionID)
+	if v.Own != nil {
+		fmt.Fprintf(h, " %s", v.Own.Revision) // goes up with everything in it
+	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }

@@ -26,6 +26,7 @@ type View struct {
 	Print      string            // changes exactly when a rendering could change; no secret
 	ValidUntil time.Time         // next instant at which time alone may change it; zero = never
 	DecisionID string            // of the row that records this list's withheld versions; "" when none is withheld
+	Own        *Own              // what the registry itself says of the package; nil for nothing
 
 	Snapshot time.Time // of the advisory data it was decided with; zero = no feed (P3)
 
@@ -52,6 +53,13 @@ func (v *View) weight() uint32 {
 		n += 512 + 384*len(v.Entries[i].Decision.Verdicts)
 	}
 	return bounded(n)
+}
+
+// Own is what a registry itself says of a package besides its versions.
+type Own struct {
+	Revision    string // that a change must name; opaque, of one line
+	Maintainers []coord.Person
+	Stars       []string // names of subjects
 }
 
 // Entry is one version in a View.

@@ -2,7 +2,6 @@ package intake
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -89,14 +88,7 @@ func readOwn(ctx context.Context, tx *db.Tx, n *registry.Node, pkg coord.Package
 	return out, err
 }
 
-// revision is the text of a package's revision in a registry. A package that
-// nothing was written about has one too.
-func revision(s *catalog.OwnState) string {
-	if s == nil {
-		return "0-0"
-	}
-	return fmt.Sprintf("%d-0", s.Revision)
-}
+func revision(s *catalog.OwnState) string { return s.RevisionText() }
 
 // change is a write to a package in a registry under way.
 type change struct {
