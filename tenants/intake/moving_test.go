@@ -31,17 +31,17 @@ import (
 	"sluice.dev/sluice/tenants/registry"
 )
 
-// source is a public remote of packages whose documents are lists of versions,
+// publicSource is a public remote of packages whose documents are lists of versions,
 // and whose files are their own names.
-type source struct {
+type publicSource struct {
 	mu       sync.Mutex
 	packages map[string][]string
 	down     bool
 }
 
-func (*source) Ecosystem() coord.Ecosystem { return coord.NPM }
+func (*publicSource) Ecosystem() coord.Ecosystem { return coord.NPM }
 
-func (s *source) Decode(pkg string, raw []byte) (*gate.Listing, error) {
+func (s *publicSource) Decode(pkg string, raw []byte) (*gate.Listing, error) {
 	var versions []string
 	if err := json.Unmarshal(raw, &versions); err != nil {
 		return nil, err
@@ -57,13 +57,13 @@ func (s *source) Decode(pkg string, raw []byte) (*gate.Listing, error) {
 	return l, nil
 }
 
-func (*source) DecodeVersion(pkg string, raw []byte) (*gate.Listed, error) {
+func (*publicSource) DecodeVersion(pkg string, raw []byte) (*gate.Listed, error) {
 	v := string(raw)
 	return &gate.Listed{Version: v, Published: time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC), Raw: raw, License: policy.LicenseFact{State: policy.LicenseDeclared, Expression: "MIT"},
 		Files: []gate.File{{Name: pkg + "-" + v + ".tgz", URL: "https://remote.example/" + pkg + "/" + v, Size: -1}}}, nil
 }
 
-func (s *source) FetchList(_ context.Context, _ gate.Remote, pkg string, _ gate.Validators) (gate.Fetched, error) {
+func (s *publicSource) FetchList(_ context.Context, _ gate.Remote, pkg string, _ gate.Validators) (gate.Fetched, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.down {
@@ -77,7 +77,7 @@ func (s *source) FetchList(_ context.Context, _ gate.Remote, pkg string, _ gate.
 	return gate.Fetched{Body: body}, err
 }
 
-func (s *source) FetchFile(_ context.Context, _ gate.Remote, f gate.File) (io.ReadCloser, int64, error) {
+func (s *publicSource) FetchFile(_ context.Context, _ gate.Remote, f gate.File) (io.ReadCloser, int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.down {
@@ -91,7 +91,7 @@ func (s *source) FetchFile(_ context.Context, _ gate.Remote, f gate.File) (io.Re
 type moving struct {
 	*testing.T
 	db           *db.DB
-	source       *source
+	source       *publicSource
 	registries   *registry.Service
 	quarantine   *quarantine.Service
 	gate         *gate.Gate
@@ -112,7 +112,7 @@ func (m *moving) clock() time.Time {
 func newMoving(t *testing.T) *moving {
 	t.Helper()
 	t.Parallel()
-	m := &moving{T: t, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), source: &source{packages: map[string][]string{"left-pad": {"1.0.0", "1.1.0", "2.0.0-rc.1"}}}}
+	m := &moving{T: t, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), source: &publicSource{packages: map[string][]string{"left-pad": {"1.0.0", "1.1.0", "2.0.0-rc.1"}}}}
 	m.db = dbtest.New(t)
 	log := audit.New(m.clock)
 	seal, err := registry.NewSealer(bytes.Repeat([]byte{7}, 32))
@@ -173,8 +173,8 @@ func (m *moving) rule(ctx context.Context, reg uuid.UUID, r policy.Rule) {
 	m.ok(err)
 }
 
-// block is a rule against what the text defines.
-func block(text string) policy.Rule {
+// blockRule is a rule against what the text defines.
+func blockRule(text string) policy.Rule {
 	d, err := coord.ParseDefinition(coord.NPM, text)
 	if err != nil {
 		panic(err)

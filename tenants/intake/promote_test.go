@@ -137,7 +137,7 @@ func TestP1_PromotedExternalKeepsItsFirewalls(t *testing.T) {
 	outer := m.registry(m.ours, "fw-outer")
 	inner := m.registry(m.ours, "fw-inner", outer)
 	prod := m.registry(m.ours, "prod", inner)
-	m.rule(m.ours, outer, block("left-pad@1.0.0"))
+	m.rule(m.ours, outer, blockRule("left-pad@1.0.0"))
 	_, err := m.intake.Promote(m.ours, copyOf(open, prod, "left-pad", "1.0.0"))
 	m.refused(err, errs.Conflict, intake.ErrWithheld, "(by the registry fw-outer)")
 
@@ -153,18 +153,18 @@ func TestP1_PromotedExternalKeepsItsFirewalls(t *testing.T) {
 	if !m.allowed(m.ours, prod, "left-pad", "1.1.0") {
 		t.Error("withheld before there is a reason")
 	}
-	m.rule(m.ours, outer, block("left-pad@1.1.0"))
+	m.rule(m.ours, outer, blockRule("left-pad@1.1.0"))
 	if m.allowed(m.ours, prod, "left-pad", "1.1.0") {
 		t.Error("the outer firewall's rule does not decide about the copy")
 	}
 	// The target's own rules for new versions decide as well.
-	m.rule(m.ours, prod, block("left-pad@2.0.0-rc.1"))
+	m.rule(m.ours, prod, blockRule("left-pad@2.0.0-rc.1"))
 	_, err = m.intake.Promote(m.ours, copyOf(open, prod, "left-pad", "2.0.0-rc.1"))
 	m.refused(err, errs.Conflict, intake.ErrWithheld, `in the registry "prod"`)
 
 	dev := m.registry(m.ours, "dev")
 	m.publish(m.ours, dev, "@acme/a", "1.0.0", "bytes")
-	m.rule(m.ours, outer, block("@acme/a"))
+	m.rule(m.ours, outer, blockRule("@acme/a"))
 	_, err = m.intake.Promote(m.ours, copyOf(dev, prod, "@acme/a", "1.0.0"))
 	m.ok(err)
 }
@@ -210,9 +210,9 @@ func TestO5_PromoteThatHides(t *testing.T) {
 	m.refused(err, errs.Conflict, intake.ErrWithheld, "owned by")
 }
 
-// TestP9_BlockDownstream: a registry that takes nothing from below refuses a
+// TestP9_NothingIsPushedFromBelow: a registry that takes nothing from below refuses a
 // push, and the same thing called a promotion.
-func TestP9_BlockDownstream(t *testing.T) {
+func TestP9_NothingIsPushedFromBelow(t *testing.T) {
 	m := newMoving(t)
 	top := m.registry(m.ours, "top")
 	mid := m.registry(m.ours, "mid", top)

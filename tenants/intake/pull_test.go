@@ -24,7 +24,7 @@ func TestR2_Pull(t *testing.T) {
 	fw := m.registry(m.ours, "fw")
 	m.public(m.ours, fw)
 	team := m.registry(m.ours, "team", fw)
-	m.rule(m.ours, fw, block("left-pad@1.0.0"))
+	m.rule(m.ours, fw, blockRule("left-pad@1.0.0"))
 	for range 2 {
 		_, err := m.intake.Pull(m.ours, team, "left-pad", "1.1.0")
 		m.ok(err)
@@ -82,7 +82,7 @@ func TestPullOfMany(t *testing.T) {
 	fw := m.registry(m.ours, "fw")
 	m.public(m.ours, fw)
 	team := m.registry(m.ours, "team", fw)
-	m.rule(m.ours, fw, block("left-pad@1.0.0"))
+	m.rule(m.ours, fw, blockRule("left-pad@1.0.0"))
 	p, err := m.intake.StartPull(m.ours, intake.PullInput{Registry: team, Source: "package-lock.json", Versions: []intake.PullVersion{
 		{Name: "left-pad", Version: "1.0.0"}, {Name: "left-pad", Version: "1.1.0"}, {Name: "left-pad", Version: "v1.1.0"}, {Name: "left-pad", Version: "3.0.0"}, {Name: "none", Version: "1.0.0"}}})
 	m.ok(err)
