@@ -48,12 +48,14 @@ type bench struct {
 	public       *source
 	blobs        *blob.Disk
 	ours, theirs context.Context
+	ticks        atomic.Int64
 }
 
 // now is a clock on which everything happens a millisecond after the last thing.
-func now() time.Time { return noon.Add(time.Duration(ticks.Add(1)) * time.Millisecond) }
+func (b *bench) now() time.Time { return noon.Add(time.Duration(b.ticks.Add(1)) * time.Millisecond) }
 
-var ticks atomic.Int64
+// pass moves the time forward.
+func (b *bench) pass(d time.Duration) { b.ticks.Add(d.Milliseconds()) }
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
@@ -63,23 +65,23 @@ func newBench(t *testing.T) *bench {
 	seal, err := registry.NewSealer([]byte(strings.Repeat("k", 32)))
 	b.ok(err)
 	shapes := registry.NewSnapshots(b.db, seal)
-	log := audit.New(now)
-	b.q = &quarantine.Service{DB: b.db, Audit: log, Now: now}
-	b.reg = &registry.Service{DB: b.db, Audit: log, Now: now, Built: []coord.Ecosystem{coord.NPM}, Seal: seal, BeforeUnlink: b.q.Unlinking, AfterLink: b.q.Linked}
+	log := audit.New(b.now)
+	b.q = &quarantine.Service{DB: b.db, Audit: log, Now: b.now}
+	b.reg = &registry.Service{DB: b.db, Audit: log, Now: b.now, Built: []coord.Ecosystem{coord.NPM}, Seal: seal, BeforeUnlink: b.q.Unlinking, AfterLink: b.q.Linked}
 	b.blobs, err = blob.NewDisk(t.TempDir())
 	b.ok(err)
 	life, end := context.WithCancel(context.Background())
 	b.gate = gate.New(life, gate.Config{DB: b.db, Blobs: b.blobs, Shapes: shapes, Advisories: advisory.NewService(b.db), Quarantine: b.q,
-		Decisions: audit.NewDecisions(b.db, now), Protocols: []gate.Protocol{b.public}, Now: now})
+		Decisions: audit.NewDecisions(b.db, b.now), Protocols: []gate.Protocol{b.public}, Now: b.now})
 	t.Cleanup(func() { end(); b.gate.Wait() })
-	b.in = &intake.Service{DB: b.db, Audit: log, Shapes: shapes, Quarantine: b.q, Gate: b.gate, Now: now}
+	b.in = &intake.Service{DB: b.db, Audit: log, Shapes: shapes, Quarantine: b.q, Gate: b.gate, Now: b.now}
 	dbtest.Start(t, b.db)
 	b.ours, b.theirs = dbtest.TwoOrgs(t, b.db)
 	return b
 }
 
 // source is an npm-like protocol whose remotes all list the same names, in
-// documents of our own making.
+// documents of our own making: an array of "version" or "version|deprecation".
 type source struct {
 	mu    sync.Mutex
 	lists map[string][]string
@@ -114,7 +116,7 @@ func (s *source) Decode(pkg string, raw []byte) (*gate.Listing, error) {
 		}
 		one.Published = noon.Add(-1000 * time.Hour)
 		l.Versions = append(l.Versions, one)
-		l.Tags["latest"] = v
+		l.Tags["latest"] = one.Version
 	}
 	return l, nil
 }
@@ -124,7 +126,8 @@ func (s *source) DecodeVersion(pkg string, raw []byte) (*gate.Listed, error) {
 	if err := json.Unmarshal(raw, &v); err != nil {
 		return nil, err
 	}
-	return &gate.Listed{Version: v, Raw: raw, License: policy.LicenseFact{State: policy.LicenseMissing}, Files: []gate.File{{Name: pkg + "-" + v + ".tgz", URL: "x:" + v, Size: -1}}}, nil
+	v, against, _ := strings.Cut(v, "|")
+	return &gate.Listed{Version: v, Deprecated: against, Raw: raw, License: policy.LicenseFact{State: policy.LicenseMissing}, Files: []gate.File{{Name: pkg + "-" + v + ".tgz", URL: "x:" + v, Size: -1}}}, nil
 }
 
 func (s *source) FetchList(_ context.Context, r gate.Remote, pkg string, _ gate.Validators) (gate.Fetched, error) {

@@ -239,9 +239,11 @@ func TestO3_OwnershipOutlastsTheVersions(t *testing.T) {
 	fw := b.firewall("fw", from(b.remote("public", false)))
 	shared := b.team("shared")
 	team := b.team("team", above(shared), above(fw))
+	b.public.set("tool", "9.9.9") // squatted
+	b.ok(b.in.SetNameSwitch(b.ours, shared, "tool", &allow, nil, "ours"))
 	b.ok(b.try(shared, "tool", "1.0.0"))
+	b.ok(b.in.SetNameSwitch(b.ours, shared, "tool", nil, nil, "done"))
 	b.brings(team, "tool", "1.0.0")
-	b.public.set("tool", "9.9.9") // squatted since
 	all, err := b.in.Ownerships(b.ours, intake.OwnershipQuery{Prefix: "to"})
 	b.ok(err)
 	if len(all) != 2 || all[0].Package != npm("tool") || all[0].Since.IsZero() {
@@ -260,7 +262,7 @@ func TestO3_OwnershipOutlastsTheVersions(t *testing.T) {
 	if l := b.listed(team, "tool"); l != "NOT_FOUND" {
 		t.Errorf("team lists %s", l)
 	}
-	if b.public.heard("tool") && b.listed(fw, "tool") != "9.9.9" {
+	if b.public.heard("tool") {
 		t.Error("the public source was asked")
 	}
 	b.brings(fw, "tool", "9.9.9")

@@ -211,7 +211,7 @@ func TestR11_ArchivedRegistriesTakeNoChange(t *testing.T) {
 			return err
 		}
 		tx.Changed(db.Change{Kind: db.Config, Org: org})
-		return tx.Ent.Registry.UpdateOneID(team).SetArchivedAt(now()).Exec(ctx)
+		return tx.Ent.Registry.UpdateOneID(team).SetArchivedAt(b.now()).Exec(ctx)
 	}))
 	allow := catalog.Allow
 	for name, fn := range map[string]func() error{

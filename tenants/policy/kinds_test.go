@@ -308,3 +308,15 @@ func TestF1_ADefinitionThatWasNeverParsedBlocks(t *testing.T) {
 		t.Errorf("got %+v", d)
 	}
 }
+
+// TestP9_RulesAboutWritesSayNothingAboutReading, whatever the version is.
+func TestP9_RulesAboutWritesSayNothingAboutReading(t *testing.T) {
+	for _, k := range []Kind{KindImmutable, KindBlockDownstream} {
+		if d := Evaluate(one(rule(k, Deny, Params{})), affected(injection(), malware()), now); d.Effect != Allow || len(d.Verdicts) != 0 || !k.OnWrite() {
+			t.Errorf("%s: %+v", k, d)
+		}
+	}
+	if KindBlock.OnWrite() {
+		t.Error("a block list is about writes only")
+	}
+}
