@@ -30,8 +30,11 @@ func ownDocument(o intake.Own, at Place) ([]byte, error) {
 			return nil, errs.Wrap(err, errs.Internal, "npm.own", "the kept manifest of %s@%s cannot be read", o.Package.Name, r.Version)
 		}
 		w.versionKey(r.Version)
-		message, said := o.Deprecated[r.Version]
-		w.ownManifest(l, message, said)
+		var against *string
+		if message, said := o.Deprecated[r.Version]; said {
+			against = &message
+		}
+		w.manifest(l, against)
 	}
 	w.shut('}')
 	w.ownTimes(o)
@@ -61,31 +64,6 @@ func (w *writer) users(names []string) {
 	w.open('{')
 	for _, name := range names {
 		w.flag(name, true)
-	}
-	w.shut('}')
-}
-
-// ownManifest writes a full manifest with the registry's own word on whether
-// the version is deprecated, if it has said one.
-func (w *writer) ownManifest(l *gate.Listed, message string, said bool) {
-	m, ok := l.Document.(*Manifest)
-	if !ok {
-		w.err = errs.New(errs.Internal, "npm.own", "%s@%s was not decoded by this package", w.v.Package.Name, l.Version)
-		return
-	}
-	edits := []edit{{m.tarball, w.tarballURL(l.Version)}}
-	if !m.attestation.empty() {
-		edits = append(edits, edit{m.attestation, quote(nil, w.attestationURL(l.Version))})
-	}
-	if said && !m.deprecated.empty() {
-		edits = append(edits, edit{m.deprecated, quote(nil, message)})
-	}
-	slices.SortFunc(edits, func(a, b edit) int { return int(a.at.from - b.at.from) })
-	w.open('{')
-	w.splice(m.raw, span{1, int32(len(m.raw)) - 1}, edits)
-	w.first = false
-	if said && message != "" && m.deprecated.empty() {
-		w.text("deprecated", message)
 	}
 	w.shut('}')
 }
@@ -120,9 +98,7 @@ func deprecation(o intake.Own, version string) string {
 			continue
 		}
 		if l, err := (*Protocol)(nil).DecodeVersion(o.Package.Name, r.Metadata); err == nil {
-			if m, ok := l.Document.(*Manifest); ok {
-				return string(text(m.deprecated.of(m.raw)))
-			}
+			return l.Deprecated
 		}
 	}
 	return ""
