@@ -40,7 +40,7 @@ func (h *Handler) Opens(method, path string) bool {
 	case http.MethodGet:
 		return strings.HasPrefix(path, donePath)
 	case http.MethodPut:
-		return loginName(path) != ""
+		return loginUser(path) != ""
 	}
 	return false
 }
@@ -59,9 +59,9 @@ func (h *Handler) ServeOpen(w http.ResponseWriter, r *http.Request, v protocol.V
 	}
 }
 
-// loginName returns the user's name in the path of a login with a password, ""
+// loginUser returns the user's name in the path of a login with a password, ""
 // when it is another path.
-func loginName(path string) string {
+func loginUser(path string) string {
 	segs, err := segments(path)
 	if err != nil || (len(segs) != 3 && (len(segs) != 5 || segs[3] != "-rev")) || segs[0] != "-" || segs[1] != "user" {
 		return ""
@@ -117,7 +117,7 @@ func (a *Accounts) couchLogin(w http.ResponseWriter, r *http.Request, v protocol
 		protocol.Problem(w, r, err)
 		return
 	}
-	answerAccount(w, r, http.StatusCreated, map[string]any{"ok": true, "id": "org.couchdb.user:" + loginName(v.Path), "rev": "1-0", "token": secret})
+	answerAccount(w, r, http.StatusCreated, map[string]any{"ok": true, "id": "org.couchdb.user:" + loginUser(v.Path), "rev": "1-0", "token": secret})
 }
 
 func (a *Accounts) directLogin(w http.ResponseWriter, r *http.Request, v protocol.Visit) (string, error) {

@@ -59,15 +59,15 @@ func (a *Accounts) trusts(w http.ResponseWriter, r *http.Request, t protocol.Tar
 	}
 	out := []trustConfig{}
 	for _, rule := range rules {
-		if mayName(rule, p.pkg) {
+		if concerns(rule, p.pkg) {
 			out = append(out, a.config(rule))
 		}
 	}
 	answerAccount(w, r, http.StatusOK, out)
 }
 
-// mayName reports whether a rule lets the package be published.
-func mayName(rule access.TrustRule, pkg string) bool {
+// concerns reports whether a rule lets the package be published.
+func concerns(rule access.TrustRule, pkg string) bool {
 	return len(rule.Packages) == 0 || slices.ContainsFunc(rule.Packages, func(text string) bool {
 		pattern, err := coord.ParsePattern(coord.NPM, text)
 		return err == nil && pattern.Match(npmPackage(pkg))
@@ -223,7 +223,7 @@ func (a *Accounts) endTrust(r *http.Request, t protocol.Target, p params) error 
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(rules, func(x access.TrustRule) bool { return x.ID.String() == p.vars["id"] && mayName(x, p.pkg) })
+	i := slices.IndexFunc(rules, func(x access.TrustRule) bool { return x.ID.String() == p.vars["id"] && concerns(x, p.pkg) })
 	switch {
 	case i < 0:
 		return errs.New(errs.NotFound, "npm.trust", "there is no trust rule %.60q for %s; npm trust list %s shows them", p.vars["id"], p.pkg, p.pkg)
