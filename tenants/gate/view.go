@@ -52,6 +52,9 @@ func (v *View) weight() uint32 {
 	for i := range v.Entries {
 		n += 512 + 384*len(v.Entries[i].Decision.Verdicts)
 	}
+	if v.Own != nil {
+		n += 64 * (len(v.Own.Maintainers) + len(v.Own.Stars))
+	}
 	return bounded(n)
 }
 
