@@ -195,7 +195,9 @@ func TestR11_ForwardJob(t *testing.T) {
 		Files: []catalog.StoredFile{{Name: "a.tgz", Blob: catalog.Blob{SHA256: digest, Size: 5}}}})
 	b.ok(err)
 	b.worker()
-	held := func() int { return b.number(`SELECT count(*) FROM holdings WHERE registry_id = $1 AND arrived = 'PUSH'`, base) }
+	held := func() int {
+		return b.number(`SELECT count(*) FROM holdings WHERE registry_id = $1 AND arrived = 'PUSH'`, base)
+	}
 	eventually(t, 20*time.Second, "it was forwarded", func() bool { return held() == 1 })
 	b.ok((&forward{m: m}).Work(t.Context(), job(spec.Forward{Org: org(t, b.ours), Registry: dev, Name: "@acme/a", Version: "1.0.0"})))
 	if n := b.number(`SELECT count(*) FROM audit_events WHERE action = 'version:push'`); n != 1 || held() != 1 {
