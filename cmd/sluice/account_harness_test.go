@@ -50,8 +50,8 @@ func (x *tenant) bearing(secret string) *tenant {
 	return &other
 }
 
-// send sends a body: a string as it is, url.Values as a form, else as JSON.
-func (x *tenant) send(method, address string, body any, header ...string) (a answer) {
+// ask sends a body: a string as it is, url.Values as a form, else as JSON.
+func (x *tenant) ask(method, address string, body any, header ...string) (a answer) {
 	x.h.Helper()
 	var in io.Reader
 	switch b := body.(type) {
