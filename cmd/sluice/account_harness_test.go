@@ -50,8 +50,8 @@ func (x *tenant) bearing(secret string) *tenant {
 	return &other
 }
 
-// ask sends a body: a string as it is, url.Values as a form, else as JSON.
-func (x *tenant) ask(method, address string, body any, header ...string) (a answer) {
+// submit sends a body: a string as it is, url.Values as a form, else as JSON.
+func (x *tenant) submit(method, address string, body any, header ...string) (a answer) {
 	x.h.Helper()
 	var in io.Reader
 	switch b := body.(type) {

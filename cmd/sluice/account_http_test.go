@@ -24,7 +24,7 @@ func TestA2_TokensOverHTTP(t *testing.T) {
 		t.Fatal(err)
 	}
 	tokens := x.url("team", "/-/npm/v1/tokens")
-	make := func(by string, body map[string]any) answer { return x.bearing(by).ask("POST", tokens, body) }
+	make := func(by string, body map[string]any) answer { return x.bearing(by).submit("POST", tokens, body) }
 
 	one := make(full, map[string]any{"name": "ci", "password": "not looked at", "packages": []string{"widgets"}, "scopes": []string{"@acme", "beta"}, "expires": 30, "cidr_whitelist": []string{"127.0.0.0/8"}})
 	got := one.json(h)
@@ -63,7 +63,7 @@ func TestA2_TokensOverHTTP(t *testing.T) {
 	if child.status != http.StatusCreated || child.json(h)["readonly"] != true {
 		t.Fatalf("child = %d %s", child.status, child.body)
 	}
-	list := x.bearing(limited).ask("GET", tokens, nil).json(h)
+	list := x.bearing(limited).submit("GET", tokens, nil).json(h)
 	var names []string
 	for _, o := range list["objects"].([]any) {
 		m := o.(map[string]any)
@@ -76,7 +76,7 @@ func TestA2_TokensOverHTTP(t *testing.T) {
 		t.Errorf("listed %v", names)
 	}
 	revoke := func(by, key string) int {
-		return x.bearing(by).ask("DELETE", x.url("team", "/-/npm/v1/tokens/token/"+key), nil).status
+		return x.bearing(by).submit("DELETE", x.url("team", "/-/npm/v1/tokens/token/"+key), nil).status
 	}
 	key, childSecret := got["key"].(string), child.text(h, "token")
 	for name, c := range map[string]struct {
@@ -120,7 +120,7 @@ func TestA2_TokenListsHavePages(t *testing.T) {
 	}
 	seen, pages := map[string]bool{}, 0
 	for next := x.url("team", "/-/npm/v1/tokens"); next != ""; pages++ {
-		got := x.bearing(full).ask("GET", next, nil).json(h)
+		got := x.bearing(full).submit("GET", next, nil).json(h)
 		for _, o := range got["objects"].([]any) {
 			seen[o.(map[string]any)["key"].(string)] = true
 		}
@@ -185,7 +185,7 @@ func TestA3_AccessOverHTTP(t *testing.T) {
 		"/-/npm/v1/user": "POST", "/-/package/widgets/access": "POST", "/-/org/acme/user": "PUT", "/-/org/acme/team": "PUT",
 		"/-/team/acme/devs": "DELETE", "/-/team/acme/devs/user": "PUT", "/-/team/acme/devs/package": "DELETE",
 	} {
-		a := x.bearing(ana).ask(method, x.url("team", path), map[string]any{"access": "public", "fullname": "x"})
+		a := x.bearing(ana).submit(method, x.url("team", path), map[string]any{"access": "public", "fullname": "x"})
 		if a.status != http.StatusForbidden || !strings.Contains(a.problem().Error, "administrator") {
 			t.Errorf("%s %s = %d %s", method, path, a.status, a.body)
 		}
@@ -213,7 +213,7 @@ func TestA5_AccountsOfAReadableRegistry(t *testing.T) {
 		if c.method == "POST" {
 			body = map[string]any{"type": "github", "claims": map[string]any{"repository": "a/b", "workflow_ref": map[string]string{"file": "x.yml"}}, "permissions": []string{"createPackage"}}
 		}
-		if a := nobody.ask(c.method, x.url("open", c.path), body); a.status != http.StatusUnauthorized {
+		if a := nobody.submit(c.method, x.url("open", c.path), body); a.status != http.StatusUnauthorized {
 			t.Errorf("%s %s = %d %s", c.method, c.path, a.status, a.body)
 		}
 	}

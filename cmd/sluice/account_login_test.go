@@ -17,7 +17,7 @@ import (
 // begin starts a login and returns its two addresses.
 func (x *tenant) begin(registry string) (page, done string) {
 	x.h.Helper()
-	a := x.bearing("").ask("POST", x.url(registry, "/-/v1/login"), map[string]string{}, "User-Agent", "npm/11.0.0 <b>")
+	a := x.bearing("").submit("POST", x.url(registry, "/-/v1/login"), map[string]string{}, "User-Agent", "npm/11.0.0 <b>")
 	if a.status != http.StatusOK {
 		x.h.Fatalf("login at %s = %d %s", registry, a.status, a.body)
 	}
@@ -38,11 +38,11 @@ func TestA2_WebLoginOverHTTP(t *testing.T) {
 	if !strings.HasPrefix(page, x.at.server.URL+"/o/acme/-/login/") || !strings.HasPrefix(done, x.url("team", "/-/v1/done/")) {
 		t.Fatalf("loginUrl %s, doneUrl %s", page, done)
 	}
-	waits := nobody.ask("GET", done, nil)
+	waits := nobody.submit("GET", done, nil)
 	if waits.status != http.StatusAccepted || waits.header.Get("Retry-After") == "" {
 		t.Errorf("waiting = %d %v", waits.status, waits.header)
 	}
-	shown := nobody.ask("GET", second.rebase(page), nil)
+	shown := nobody.submit("GET", second.rebase(page), nil)
 	for _, says := range []string{"<code>team</code>", "npm/11.0.0 &lt;b&gt; from 127.0.0.1", "12:10 UTC", `type="password"`} {
 		if !strings.Contains(string(shown.body), says) {
 			t.Errorf("the page does not say %q: %s", says, shown.body)
@@ -54,19 +54,19 @@ func TestA2_WebLoginOverHTTP(t *testing.T) {
 			t.Errorf("T6: the page's %s is %q", name, shown.header.Get(name))
 		}
 	}
-	yes := nobody.ask("POST", second.rebase(page), form(mine))
+	yes := nobody.submit("POST", second.rebase(page), form(mine))
 	if yes.status != http.StatusOK || !strings.Contains(string(yes.body), "You are logged in") || strings.Contains(string(yes.body), "sluice_") {
 		t.Fatalf("yes = %d %s", yes.status, yes.body)
 	}
-	if again := nobody.ask("POST", page, form(mine)); again.status != http.StatusConflict {
+	if again := nobody.submit("POST", page, form(mine)); again.status != http.StatusConflict {
 		t.Errorf("a second yes = %d", again.status)
 	}
-	got := nobody.ask("GET", done, nil)
+	got := nobody.submit("GET", done, nil)
 	secret := got.text(h, "token")
 	if got.status != http.StatusOK || secret == mine || !access.LooksLikeToken(secret) {
 		t.Fatalf("collected = %d %s", got.status, got.body)
 	}
-	if twice := nobody.ask("GET", second.rebase(done), nil); twice.status != http.StatusNotFound || strings.Contains(string(twice.body), secret) {
+	if twice := nobody.submit("GET", second.rebase(done), nil); twice.status != http.StatusNotFound || strings.Contains(string(twice.body), secret) {
 		t.Errorf("collected twice = %d %s", twice.status, twice.body)
 	}
 	if who := x.bearing(secret).get("team", "/-/whoami"); who.text(h, "username") != "ana@acme.example" {
@@ -77,7 +77,7 @@ func TestA2_WebLoginOverHTTP(t *testing.T) {
 	if a := x.bearing(secret).get("other", "/-/whoami"); a.status != http.StatusNotFound {
 		t.Errorf("in another registry it is %d", a.status)
 	}
-	if a := x.bearing(mine).ask("DELETE", x.url("team", "/-/user/token/"+mine), nil); a.status != http.StatusOK {
+	if a := x.bearing(mine).submit("DELETE", x.url("team", "/-/user/token/"+mine), nil); a.status != http.StatusOK {
 		t.Fatalf("logout of the parent = %d %s", a.status, a.body)
 	}
 	h.eventually(time.Second, "the child ended", func() bool { return x.bearing(secret).get("team", "/-/whoami").status == http.StatusUnauthorized })
@@ -106,11 +106,11 @@ func TestT3_LoginTellsNothing(t *testing.T) {
 		note := func(a answer) {
 			got = append(got, blank.ReplaceAllString(a.phrase+" "+string(a.body), "NAME"))
 		}
-		note(nobody.ask("GET", done, nil))
-		note(nobody.ask("GET", page, nil))
+		note(nobody.submit("GET", done, nil))
+		note(nobody.submit("GET", page, nil))
 		for _, token := range []string{"", "wrong", stranger, none, only} {
-			note(nobody.ask("POST", page, form(token)))
-			note(nobody.ask("PUT", x.url(name, "/-/user/org.couchdb.user:ana"), map[string]string{"name": "ana", "password": token}))
+			note(nobody.submit("POST", page, form(token)))
+			note(nobody.submit("PUT", x.url(name, "/-/user/org.couchdb.user:ana"), map[string]string{"name": "ana", "password": token}))
 		}
 		if first == nil {
 			first = got
@@ -146,25 +146,25 @@ func TestT2_LoginsStayInTheirOrganization(t *testing.T) {
 	there := strings.NewReplacer("/o/acme/", "/o/globex/")
 	nobody := h.globex.bearing("")
 	for name, a := range map[string]answer{
-		"the page":               nobody.ask("GET", there.Replace(page), nil),
-		"a yes":                  nobody.ask("POST", there.Replace(page), form(h.globex.secret)),
-		"a client":               nobody.ask("GET", there.Replace(done), nil),
-		"the page as a client":   nobody.ask("GET", h.acme.url("team", "/-/v1/done/"+page[strings.LastIndex(page, "/")+1:]), nil),
-		"a client as the page":   nobody.ask("GET", page[:strings.LastIndex(page, "/")+1]+done[strings.LastIndex(done, "/")+1:], nil),
-		"a guessed page":         nobody.ask("GET", page[:len(page)-4]+"AAAA", nil),
-		"a guessed client":       nobody.ask("GET", done[:len(done)-4]+"AAAA", nil),
-		"a page without an id":   nobody.ask("GET", page[:strings.LastIndex(page, "/")+1], nil),
-		"a client without an id": nobody.ask("GET", done[:strings.LastIndex(done, "/")+1], nil),
+		"the page":               nobody.submit("GET", there.Replace(page), nil),
+		"a yes":                  nobody.submit("POST", there.Replace(page), form(h.globex.secret)),
+		"a client":               nobody.submit("GET", there.Replace(done), nil),
+		"the page as a client":   nobody.submit("GET", h.acme.url("team", "/-/v1/done/"+page[strings.LastIndex(page, "/")+1:]), nil),
+		"a client as the page":   nobody.submit("GET", page[:strings.LastIndex(page, "/")+1]+done[strings.LastIndex(done, "/")+1:], nil),
+		"a guessed page":         nobody.submit("GET", page[:len(page)-4]+"AAAA", nil),
+		"a guessed client":       nobody.submit("GET", done[:len(done)-4]+"AAAA", nil),
+		"a page without an id":   nobody.submit("GET", page[:strings.LastIndex(page, "/")+1], nil),
+		"a client without an id": nobody.submit("GET", done[:strings.LastIndex(done, "/")+1], nil),
 	} {
 		if a.status != http.StatusNotFound {
 			t.Errorf("%s = %d %s", name, a.status, a.body)
 		}
 	}
 	h.clock.pass(10 * time.Minute)
-	if a := nobody.ask("GET", done, nil); a.status != http.StatusNotFound {
+	if a := nobody.submit("GET", done, nil); a.status != http.StatusNotFound {
 		t.Errorf("a client after ten minutes = %d", a.status)
 	}
-	if a := nobody.ask("POST", page, form(h.acme.secret)); a.status != http.StatusNotFound {
+	if a := nobody.submit("POST", page, form(h.acme.secret)); a.status != http.StatusNotFound {
 		t.Errorf("a yes after ten minutes = %d", a.status)
 	}
 }
@@ -177,11 +177,11 @@ func TestA2_PasswordLogin(t *testing.T) {
 	path := x.url("team", "/-/user/org.couchdb.user:ana")
 	body := map[string]any{"_id": "org.couchdb.user:ana", "name": "ana", "password": mine, "type": "user", "roles": []string{}}
 	for name, a := range map[string]answer{
-		"plain":          x.bearing("").ask("PUT", path, body),
-		"with a rev":     x.bearing("").ask("PUT", path+"/-rev/1-0", body),
-		"with Basic":     x.bearing("").ask("PUT", path, map[string]any{"name": "ana"}, "Authorization", basic("ana", mine)),
-		"with a dead":    x.bearing("sluice_dead").ask("PUT", path, body),
-		"an escaped one": x.bearing("").ask("PUT", x.url("team", "/-/user/org.couchdb.user:ana%40acme.example"), body),
+		"plain":          x.bearing("").submit("PUT", path, body),
+		"with a rev":     x.bearing("").submit("PUT", path+"/-rev/1-0", body),
+		"with Basic":     x.bearing("").submit("PUT", path, map[string]any{"name": "ana"}, "Authorization", basic("ana", mine)),
+		"with a dead":    x.bearing("sluice_dead").submit("PUT", path, body),
+		"an escaped one": x.bearing("").submit("PUT", x.url("team", "/-/user/org.couchdb.user:ana%40acme.example"), body),
 	} {
 		got := a.json(h)
 		secret, _ := got["token"].(string)
@@ -194,14 +194,14 @@ func TestA2_PasswordLogin(t *testing.T) {
 	}
 	for name, password := range map[string]string{"a word": "hunter2", "nothing": "", "a foreign token": h.globex.secret, "an invented one": "sluice_" + strings.Repeat("x", 36)} {
 		body["password"] = password
-		if a := x.bearing("").ask("PUT", path, body); a.status != http.StatusUnauthorized {
+		if a := x.bearing("").submit("PUT", path, body); a.status != http.StatusUnauthorized {
 			t.Errorf("%s = %d %s", name, a.status, a.body)
 		}
 	}
-	if a := x.bearing("").ask("PUT", path, "{"); a.status != http.StatusBadRequest {
+	if a := x.bearing("").submit("PUT", path, "{"); a.status != http.StatusBadRequest {
 		t.Errorf("no JSON = %d %s", a.status, a.body)
 	}
-	if a := x.bearing("").ask("PUT", path, `{"password":"`+strings.Repeat("x", 70<<10)+`"}`); a.status != http.StatusBadRequest {
+	if a := x.bearing("").submit("PUT", path, `{"password":"`+strings.Repeat("x", 70<<10)+`"}`); a.status != http.StatusBadRequest {
 		t.Errorf("a huge body = %d", a.status)
 	}
 }
@@ -214,9 +214,9 @@ func TestT5_LoginAttemptsAreLimited(t *testing.T) {
 	path := x.url("team", "/-/user/org.couchdb.user:ana")
 	page, _ := x.begin("team")
 	try := func(password string) int {
-		return x.bearing("").ask("PUT", path, map[string]string{"password": password}).status
+		return x.bearing("").submit("PUT", path, map[string]string{"password": password}).status
 	}
-	visit := func(secret string) int { return x.bearing("").ask("POST", page, form(secret)).status }
+	visit := func(secret string) int { return x.bearing("").submit("POST", page, form(secret)).status }
 	for range 5 {
 		if try("wrong") != http.StatusUnauthorized || visit("wrong") != http.StatusForbidden {
 			t.Fatal("a failure too early or too late")
@@ -270,7 +270,7 @@ func TestA2_AddressLimitOverHTTP(t *testing.T) {
 		t.Errorf("from outside = %d %v", a.status, a.header)
 	}
 	page, _ := x.begin("team")
-	if a := x.bearing("").ask("POST", page, form(outside)); a.status != http.StatusForbidden {
+	if a := x.bearing("").submit("POST", page, form(outside)); a.status != http.StatusForbidden {
 		t.Errorf("a yes from outside = %d", a.status)
 	}
 }

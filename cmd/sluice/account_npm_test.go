@@ -123,7 +123,7 @@ func TestNpm_WebLogin(t *testing.T) {
 		said += lines.Text() + "\n"
 		if m := regexp.MustCompile(`http\S+/-/login/\S+`).FindString(lines.Text()); m != "" && page == "" {
 			page = m
-			if a := x.bearing("").ask("POST", page, form(mine)); a.status != http.StatusOK {
+			if a := x.bearing("").submit("POST", page, form(mine)); a.status != http.StatusOK {
 				t.Errorf("yes = %d %s", a.status, a.body)
 			}
 		}

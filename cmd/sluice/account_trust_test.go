@@ -38,7 +38,7 @@ const exchanges = "/-/npm/v1/oidc/token/exchange/package/"
 
 // exchange asks for a token at an address.
 func (x *tenant) exchange(address, identity string, header ...string) answer {
-	return x.bearing(identity).ask("POST", address, nil, header...)
+	return x.bearing(identity).submit("POST", address, nil, header...)
 }
 
 // may reports whether a token may publish a package in a registry.
@@ -90,7 +90,7 @@ func TestA2_TrustedPublishing(t *testing.T) {
 		if who := x.bearing(secret).get("team", "/-/whoami"); who.status != http.StatusOK || !strings.Contains(who.text(h, "username"), "release: repo:acme/widgets") {
 			t.Errorf("%s: whoami = %d %s", name, who.status, who.body)
 		}
-		if made := x.bearing(secret).ask("POST", x.url("team", "/-/npm/v1/tokens"), map[string]any{}); made.status != http.StatusForbidden {
+		if made := x.bearing(secret).submit("POST", x.url("team", "/-/npm/v1/tokens"), map[string]any{}); made.status != http.StatusForbidden {
 			t.Errorf("%s: it made another token: %d %s", name, made.status, made.body)
 		}
 		// An audience for one host is worth nothing at another.
@@ -170,7 +170,7 @@ func TestA4_NpmTrust(t *testing.T) {
 	trust := x.url("team", "/-/package/@acme%2fw/trust")
 	github := map[string]any{"type": "github", "permissions": []string{"createPackage"},
 		"claims": map[string]any{"repository": "acme/widgets", "workflow_ref": map[string]string{"file": "release.yml"}, "environment": "prod"}}
-	made := x.bearing(admin).ask("POST", trust, []any{github})
+	made := x.bearing(admin).submit("POST", trust, []any{github})
 	if made.status != http.StatusCreated || !strings.Contains(string(made.body), `"workflow_ref":{"file":"release.yml"}`) {
 		t.Fatalf("made = %d %s", made.status, made.body)
 	}
@@ -200,7 +200,7 @@ func TestA4_NpmTrust(t *testing.T) {
 		for k, v := range c.change {
 			body[k] = v
 		}
-		if a := x.bearing(c.by).ask("POST", trust, []any{body}); a.status != c.status || !strings.Contains(a.problem().Error, c.says) {
+		if a := x.bearing(c.by).submit("POST", trust, []any{body}); a.status != c.status || !strings.Contains(a.problem().Error, c.says) {
 			t.Errorf("%s = %d %s", name, a.status, a.body)
 		}
 	}
@@ -208,18 +208,18 @@ func TestA4_NpmTrust(t *testing.T) {
 		"gitlab":   map[string]any{"type": "gitlab", "permissions": []string{"createPackage"}, "claims": map[string]any{"project_path": "acme/w", "ci_config_ref_uri": map[string]string{"file": ".gitlab-ci.yml"}}},
 		"circleci": map[string]any{"type": "circleci", "permissions": []string{"createPackage"}, "claims": map[string]any{"oidc.circleci.com/org-id": "o-1", "oidc.circleci.com/project-id": "p-1", "oidc.circleci.com/context-ids": []string{"c"}}},
 	} {
-		if a := x.bearing(admin).ask("POST", trust, body); a.status != http.StatusCreated || !strings.Contains(string(a.body), `"type":"`+name+`"`) {
+		if a := x.bearing(admin).submit("POST", trust, body); a.status != http.StatusCreated || !strings.Contains(string(a.body), `"type":"`+name+`"`) {
 			t.Errorf("%s = %d %s", name, a.status, a.body)
 		}
 	}
 	if n := x.count("trust_rules", "issuer = 'https://oidc.circleci.com/org/o-1'") + x.count("trust_rules", "claims->>'ci_config_ref_uri' = 'gitlab.com/acme/w//.gitlab-ci.yml@*'"); n != 2 {
 		t.Errorf("%d of the two other services' rules are as they should be", n)
 	}
-	list := x.bearing(admin).ask("GET", trust, nil)
+	list := x.bearing(admin).submit("GET", trust, nil)
 	if n := strings.Count(string(list.body), `"id"`); list.status != http.StatusOK || n != 4 {
 		t.Errorf("listed = %d %s", list.status, list.body)
 	}
-	if a := x.bearing(publisher).ask("GET", trust, nil); a.status != http.StatusForbidden {
+	if a := x.bearing(publisher).submit("GET", trust, nil); a.status != http.StatusForbidden {
 		t.Errorf("a publisher lists = %d", a.status)
 	}
 	// Ending: not by who may not, not of another package, not of another organization.
@@ -239,21 +239,21 @@ func TestA4_NpmTrust(t *testing.T) {
 		"another organization": {theirs, h.globex.url("team", "/-/package/@acme%2fw/trust/"+id), 404},
 		"a foreign token":      {theirs, trust + "/" + id, 401},
 	} {
-		if a := x.bearing(c.by).ask("DELETE", c.address, nil); a.status != c.status {
+		if a := x.bearing(c.by).submit("DELETE", c.address, nil); a.status != c.status {
 			t.Errorf("%s = %d %s, want %d", name, a.status, a.body, c.status)
 		}
 	}
 	if !x.may(secret, team, "@acme/w") {
 		t.Fatal("the token ended too early")
 	}
-	if a := x.bearing(admin).ask("DELETE", trust+"/"+id, nil); a.status != http.StatusOK {
+	if a := x.bearing(admin).submit("DELETE", trust+"/"+id, nil); a.status != http.StatusOK {
 		t.Fatalf("the admin = %d %s", a.status, a.body)
 	}
 	if x.may(secret, team, "@acme/w") {
 		t.Error("the token outlives its rule")
 	}
 	wide := x.trust(team, ci, "@acme/*")
-	if a := x.bearing(admin).ask("DELETE", trust+"/"+wide.ID.String(), nil); a.status != http.StatusConflict {
+	if a := x.bearing(admin).submit("DELETE", trust+"/"+wide.ID.String(), nil); a.status != http.StatusConflict {
 		t.Errorf("a rule for more packages = %d %s", a.status, a.body)
 	}
 }
