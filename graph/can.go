@@ -12,6 +12,7 @@ import (
 	"sluice.dev/sluice/tenants/access"
 	"sluice.dev/sluice/tenants/audit"
 	"sluice.dev/sluice/tenants/errs"
+	"sluice.dev/sluice/tenants/intake"
 	"sluice.dev/sluice/tenants/registry"
 )
 
@@ -82,12 +83,15 @@ func (r *resolver) requireAt(ctx context.Context, a access.Action, path string) 
 // ofOrganization are the types whose objects belong to no registry.
 var ofOrganization = map[string]bool{"Member": true, "Organization": true, "Remote": true, "Token": true}
 
-// typeAt is the type of object that an argument names: its own name, or for an
-// argument id that of the field.
+// typeAt is the type of object that an argument names: its own name, for from and
+// to a registry, and for an argument id that of the field.
 func typeAt(path, field string) string {
 	last := path[strings.LastIndexByte(path, '.')+1:]
-	if last == "id" {
+	switch last {
+	case "id":
 		return field
+	case "from", "to":
+		return "Registry"
 	}
 	return strings.ToUpper(last[:1]) + last[1:]
 }
@@ -183,6 +187,10 @@ func registryOf(obj any) uuid.UUID {
 	case *ent.Cascade:
 		return o.RegistryID
 	case *audit.Recorded:
+		return o.Registry
+	case *ent.Pull:
+		return o.RegistryID
+	case *intake.Staged:
 		return o.Registry
 	case *ent.Finding:
 		return orNil(o.RegistryID)

@@ -104,6 +104,8 @@ func TestEveryListIsBounded(t *testing.T) {
 		"Version.findings": "open ones on one version", "Version.heldBy": "those that may be seen", "Hold.cascades": "one per hold and release",
 		"BlastRadius.registries": "those that may be seen", "Token.registries": "at most 200", "Explanation.verdicts": "rules on the path",
 		"LicensePolicy.rules": "at most 500", "Advisory.affected": "one record", "Organization.reservedPatterns": "at most 500",
+		"Package.tags": "made by people, one by one", "Package.maintainers": "at most 500", "Ownership.ledger": "R8", "Ownership.switches": "R8",
+		"Ownership.wouldHide": "registries below, which the limits count as gateCost", "PullLockfilePayload.left": "at most 100",
 		"ReleaseVersionPayload.released": "open ones on one version", "ReleaseVersionPayload.remaining": "open ones on one version",
 	}
 	s := parsed(t, realSchema(t))

@@ -58,7 +58,7 @@ func TestExamples(t *testing.T) {
 		if e.name == "cascadeProgress" {
 			continue // a stream: see the tests of subscriptions
 		}
-		a := w.ask(owner, e.query, e.with(t, s))
+		a := w.askWith(owner, e.query, e.with(t, s), exampleFiles[e.name])
 		if len(a.Errors) > 0 {
 			t.Errorf("%s: %s %s\nlog: %s", e.name, a.Errors[0].Extensions.Code, a.Errors[0].Message, w.log)
 			continue

@@ -15,6 +15,7 @@ import (
 	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/errs"
 	"sluice.dev/sluice/tenants/finding"
+	"sluice.dev/sluice/tenants/intake"
 )
 
 // find returns the object of an id, whoever asks, as a pointer. It is NotFound
@@ -96,6 +97,10 @@ func (r *resolver) lookupOther(ctx context.Context, id api.ID) (any, error) {
 	case "Advisory":
 		a, err := r.Advisories.Get(ctx, id.Text)
 		return &a, err
+	case "Pull":
+		return there(read(ctx, r, func(ctx context.Context, tx *db.Tx) (*ent.Pull, error) { return intake.PullByID(ctx, tx, id.UUID) }))
+	case "StagedVersion":
+		return r.stagedVersion(ctx, id)
 	case "Finding":
 		return there(read(ctx, r, func(ctx context.Context, tx *db.Tx) (*ent.Finding, error) { return finding.ByID(ctx, tx, id.UUID) }))
 	case "AuditEvent":

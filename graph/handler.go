@@ -29,6 +29,7 @@ import (
 const (
 	maxBody = 4 << 20          // bytes of a request: a block list of the largest size fits
 	maxTime = 60 * time.Second // for an answer that is no stream
+	maxForm = 15 * time.Minute // for one to a form, with its file
 )
 
 // NewHandler returns the API as a handler of POST, of GET for queries, and of
@@ -56,6 +57,7 @@ func NewHandler(d Deps) (http.Handler, error) {
 func serverOf(r *resolver, es graphql.ExecutableSchema) *handler.Server {
 	s := handler.New(counted{es})
 	s.AddTransport(transport.SSE{}) // before POST, which would take its requests
+	s.AddTransport(multipartForm{})
 	s.AddTransport(transport.POST{})
 	s.AddTransport(transport.GET{})
 	s.SetQueryCache(lru.New[*ast.QueryDocument](500))
@@ -93,8 +95,8 @@ func (introspection) MutateOperationContext(ctx context.Context, oc *graphql.Ope
 }
 
 // guard lets only requests in that the server's transports answer well: with a
-// bounded body of JSON. (A form, which any site could make a browser send, is
-// none.) Bodies are never repeated in an answer or a log.
+// bounded body of JSON, or a form with a file that no other site's page can have
+// sent. Bodies are never repeated in an answer or a log.
 func guard(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -105,7 +107,11 @@ func guard(next http.Handler) http.Handler {
 			return
 		}
 		if !strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
-			ctx, cancel := context.WithTimeout(r.Context(), maxTime)
+			within := maxTime
+			if isForm(r) {
+				within = maxForm
+			}
+			ctx, cancel := context.WithTimeout(r.Context(), within)
 			defer cancel()
 			r = r.WithContext(ctx)
 		}
@@ -113,12 +119,28 @@ func guard(next http.Handler) http.Handler {
 		case http.MethodGet:
 			next.ServeHTTP(w, r)
 		case http.MethodPost:
+			if isForm(r) {
+				guardForm(next, w, r)
+				return
+			}
 			guardPost(next, w, r)
 		default:
 			h.Set("Allow", "GET, POST")
 			refuse(w, http.StatusMethodNotAllowed, errs.Invalid, "only GET and POST work here")
 		}
 	})
+}
+
+// formHeader must be sent with a form. A page of another site cannot set it
+// without asking first, which is refused.
+const formHeader = "GraphQL-Preflight"
+
+func guardForm(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get(formHeader) == "" {
+		refuse(w, http.StatusBadRequest, errs.Invalid, "a form needs the header "+formHeader+": 1, so that no page of another site can send it")
+		return
+	}
+	next.ServeHTTP(w, r)
 }
 
 func guardPost(next http.Handler, w http.ResponseWriter, r *http.Request) {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -80,8 +79,8 @@ func (p npm) FetchList(_ context.Context, _ gate.Remote, pkg string, _ gate.Vali
 	return gate.Fetched{Body: []byte(doc)}, nil
 }
 
-func (npm) FetchFile(context.Context, gate.Remote, gate.File) (io.ReadCloser, int64, error) {
-	return nil, 0, errors.New("these tests fetch no files")
+func (npm) FetchFile(_ context.Context, _ gate.Remote, f gate.File) (io.ReadCloser, int64, error) {
+	return io.NopCloser(strings.NewReader(f.Name)), int64(len(f.Name)), nil
 }
 
 // counter counts the statements that reach PostgreSQL.
@@ -109,6 +108,8 @@ type world struct {
 	quarantine   *quarantine.Service
 	importer     *advisory.Importer
 	decisions    *audit.Decisions
+	intake       *intake.Service
+	blobs        *blob.Disk
 	handler      http.Handler
 	ours, theirs context.Context // as the system
 }
@@ -148,8 +149,10 @@ func newWorldWaiting(t *testing.T, batchWait time.Duration) *world {
 	wire := npm{documents: map[string]string{"left-pad": `[{"version":"1.0.0","license":"MIT"},{"version":"1.1.0","license":"MIT"},{"version":"2.0.0","license":"MIT"}]`}}
 	g := gate.New(life, gate.Config{DB: d, Blobs: blobs, Shapes: shapes, Advisories: advisories, Quarantine: w.quarantine,
 		Decisions: w.decisions, Protocols: []gate.Protocol{wire}, Now: now})
+	w.blobs = blobs
+	w.intake = &intake.Service{DB: d, Audit: log, Shapes: shapes, Quarantine: w.quarantine, Gate: g, Now: now}
 	w.handler, err = graph.NewHandler(graph.Deps{DB: d, Access: w.access, Orgs: org.New(d, log, now), Registries: w.registries, Quarantine: w.quarantine,
-		Intake: &intake.Service{DB: d, Audit: log, Shapes: shapes, Quarantine: w.quarantine, Gate: g, Now: now}, Gate: g, Advisories: advisories, Log: slog.New(slog.NewTextHandler(w.log, nil)), BatchWait: batchWait,
+		Intake: w.intake, Uploads: map[coord.Ecosystem]graph.Uploads{coord.NPM: uploads{w}}, Lockfiles: map[coord.Ecosystem]graph.Lockfiles{coord.NPM: lockfiles{}}, Gate: g, Advisories: advisories, Log: slog.New(slog.NewTextHandler(w.log, nil)), BatchWait: batchWait,
 		RegistryURL: func(_ context.Context, e coord.Ecosystem, name string) string {
 			return "https://acme.sluice.example/npm/" + name
 		}})

@@ -39,7 +39,7 @@ func (c counted) Complexity(_ context.Context, typeName, fieldName string, child
 }
 
 func fieldCost(f *ast.FieldDefinition) int {
-	if f.Type.Name() == "Explanation" {
+	if t := f.Type.Name(); t == "Explanation" || t == "Ownership" || f.Name == "wouldHide" {
 		return gateCost
 	}
 	return 1

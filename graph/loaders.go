@@ -15,6 +15,7 @@ import (
 	"sluice.dev/sluice/tenants/catalog"
 	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/finding"
+	"sluice.dev/sluice/tenants/intake"
 	"sluice.dev/sluice/tenants/quarantine"
 	"sluice.dev/sluice/tenants/registry"
 )
@@ -35,6 +36,8 @@ type loaders struct {
 	packageCount *dataloadgen.Loader[of[string], int]
 	versions     *dataloadgen.Loader[catalog.At, []catalog.HeldVersion]
 	files        *dataloadgen.Loader[uuid.UUID, []catalog.HeldFile]
+	said         *dataloadgen.Loader[catalog.At, catalog.Said]
+	pullCounts   *dataloadgen.Loader[uuid.UUID, intake.PullProgress]
 	holders      *dataloadgen.Loader[coord.Version, []uuid.UUID]
 	findings     *dataloadgen.Loader[coord.Version, []*ent.Finding]
 
@@ -156,7 +159,7 @@ func newLoaders(r *resolver) *loaders {
 			return catalog.Packages(ctx, tx, registries, catalog.PackageQuery{Prefix: a.prefix, After: a.after, Desc: a.desc, Limit: a.limit})
 		})),
 		packageCount: load(r, each(catalog.CountPackages)),
-		versions:     load(r, catalog.VersionsOf), files: load(r, catalog.FilesOf), holders: load(r, catalog.HoldersOf), findings: load(r, finding.On),
+		versions:     load(r, catalog.VersionsOf), said: load(r, catalog.SaidOf), pullCounts: load(r, intake.PullCounts), files: load(r, catalog.FilesOf), holders: load(r, catalog.HoldersOf), findings: load(r, finding.On),
 		hold: load(r, quarantine.HoldsByIDs),
 		holds: load(r, each(func(ctx context.Context, tx *db.Tx, registries []uuid.UUID, a holdArgs) (map[uuid.UUID][]*ent.Hold, error) {
 			return quarantine.BrowseEach(ctx, tx, registries, a.query())

@@ -25,7 +25,8 @@ import (
 	"sluice.dev/sluice/tenants/registry"
 )
 
-// Deps is what the API is made of. All fields are needed but the last two.
+// Deps is what the API is made of. All fields are needed but uploads and
+// lock files, and the last two.
 type Deps struct {
 	DB         *db.DB
 	Access     *access.Service
@@ -35,6 +36,10 @@ type Deps struct {
 	Intake     *intake.Service // every write passes it (F7)
 	Gate       *gate.Gate
 	Advisories *advisory.Service
+	// Uploads and Lockfiles are what knows an ecosystem's files; those of others
+	// are refused with a sentence that says so.
+	Uploads   map[coord.Ecosystem]Uploads
+	Lockfiles map[coord.Ecosystem]Lockfiles
 	// RegistryURL returns the public URL of a registry as the request should see
 	// it, without a final slash (R4).
 	RegistryURL func(ctx context.Context, e coord.Ecosystem, name string) string
@@ -56,31 +61,40 @@ var _ exec.ResolverRoot = (*resolver)(nil)
 // Query implements exec.ResolverRoot, as do the methods below.
 func (r *resolver) Query() exec.QueryResolver { return queries{r} }
 
-func (r *resolver) Mutation() exec.MutationResolver         { return mutations{r} }
-func (r *resolver) Subscription() exec.SubscriptionResolver { return subscriptions{r} }
-func (r *resolver) Advisory() exec.AdvisoryResolver         { return advisoryFields{r} }
-func (r *resolver) AuditEvent() exec.AuditEventResolver     { return auditEventFields{r} }
-func (r *resolver) BlastRadius() exec.BlastRadiusResolver   { return blastRadiusFields{r} }
-func (r *resolver) Cascade() exec.CascadeResolver           { return cascadeFields{r} }
-func (r *resolver) Decision() exec.DecisionResolver         { return decisionFields{r} }
-func (r *resolver) Delivery() exec.DeliveryResolver         { return deliveryFields{r} }
-func (r *resolver) File() exec.FileResolver                 { return fileFields{r} }
-func (r *resolver) Finding() exec.FindingResolver           { return findingFields{r} }
-func (r *resolver) Hold() exec.HoldResolver                 { return holdFields{r} }
-func (r *resolver) LicenseRule() exec.LicenseRuleResolver   { return licenseRuleFields{r} }
-func (r *resolver) Member() exec.MemberResolver             { return memberFields{r} }
-func (r *resolver) Organization() exec.OrganizationResolver { return organizationFields{r} }
-func (r *resolver) Package() exec.PackageResolver           { return packageFields{r} }
-func (r *resolver) Registry() exec.RegistryResolver         { return registryFields{r} }
-func (r *resolver) Remote() exec.RemoteResolver             { return remoteFields{r} }
-func (r *resolver) Role() exec.RoleResolver                 { return roleFields{r} }
-func (r *resolver) Rule() exec.RuleResolver                 { return ruleFields{r} }
-func (r *resolver) Token() exec.TokenResolver               { return tokenFields{r} }
-func (r *resolver) Tombstone() exec.TombstoneResolver       { return tombstoneFields{r} }
-func (r *resolver) Upstream() exec.UpstreamResolver         { return upstreamFields{r} }
-func (r *resolver) Verdict() exec.VerdictResolver           { return verdictFields{r} }
-func (r *resolver) Version() exec.VersionResolver           { return versionFields{r} }
-func (r *resolver) Viewer() exec.ViewerResolver             { return viewerFields{r} }
+func (r *resolver) Mutation() exec.MutationResolver             { return mutations{r} }
+func (r *resolver) Subscription() exec.SubscriptionResolver     { return subscriptions{r} }
+func (r *resolver) Advisory() exec.AdvisoryResolver             { return advisoryFields{r} }
+func (r *resolver) AuditEvent() exec.AuditEventResolver         { return auditEventFields{r} }
+func (r *resolver) BlastRadius() exec.BlastRadiusResolver       { return blastRadiusFields{r} }
+func (r *resolver) Cascade() exec.CascadeResolver               { return cascadeFields{r} }
+func (r *resolver) Decision() exec.DecisionResolver             { return decisionFields{r} }
+func (r *resolver) Delivery() exec.DeliveryResolver             { return deliveryFields{r} }
+func (r *resolver) File() exec.FileResolver                     { return fileFields{r} }
+func (r *resolver) Finding() exec.FindingResolver               { return findingFields{r} }
+func (r *resolver) Hold() exec.HoldResolver                     { return holdFields{r} }
+func (r *resolver) LicenseRule() exec.LicenseRuleResolver       { return licenseRuleFields{r} }
+func (r *resolver) Member() exec.MemberResolver                 { return memberFields{r} }
+func (r *resolver) Organization() exec.OrganizationResolver     { return organizationFields{r} }
+func (r *resolver) Forwarding() exec.ForwardingResolver         { return forwardingFields{r} }
+func (r *resolver) HiddenVersions() exec.HiddenVersionsResolver { return hiddenFields{r} }
+func (r *resolver) Maintainer() exec.MaintainerResolver         { return maintainerFields{r} }
+func (r *resolver) NameSwitch() exec.NameSwitchResolver         { return nameSwitchFields{r} }
+func (r *resolver) OwnedName() exec.OwnedNameResolver           { return ownedNameFields{r} }
+func (r *resolver) Ownership() exec.OwnershipResolver           { return ownershipFields{r} }
+func (r *resolver) Pull() exec.PullResolver                     { return pullFields{r} }
+func (r *resolver) PullItem() exec.PullItemResolver             { return pullItemFields{r} }
+func (r *resolver) StagedVersion() exec.StagedVersionResolver   { return stagedFields{r} }
+func (r *resolver) Package() exec.PackageResolver               { return packageFields{r} }
+func (r *resolver) Registry() exec.RegistryResolver             { return registryFields{r} }
+func (r *resolver) Remote() exec.RemoteResolver                 { return remoteFields{r} }
+func (r *resolver) Role() exec.RoleResolver                     { return roleFields{r} }
+func (r *resolver) Rule() exec.RuleResolver                     { return ruleFields{r} }
+func (r *resolver) Token() exec.TokenResolver                   { return tokenFields{r} }
+func (r *resolver) Tombstone() exec.TombstoneResolver           { return tombstoneFields{r} }
+func (r *resolver) Upstream() exec.UpstreamResolver             { return upstreamFields{r} }
+func (r *resolver) Verdict() exec.VerdictResolver               { return verdictFields{r} }
+func (r *resolver) Version() exec.VersionResolver               { return versionFields{r} }
+func (r *resolver) Viewer() exec.ViewerResolver                 { return viewerFields{r} }
 
 // read runs fn in a short transaction for reading.
 func read[T any](ctx context.Context, r *resolver, fn func(context.Context, *db.Tx) (T, error)) (out T, err error) {

@@ -44,6 +44,7 @@ func (w *world) seed(ctx context.Context) seeded {
 	w.ok(err)
 	w.seedRegistries(ctx, &s)
 	w.seedQuarantine(ctx, &s)
+	w.seedOwn(ctx, &s)
 	w.seedRecords(ctx, &s)
 	return s
 }

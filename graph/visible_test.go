@@ -132,7 +132,7 @@ func TestRegistryFilters(t *testing.T) {
 	w := newWorld(t)
 	w.seed(w.ours)
 	for filter, want := range map[string]string{
-		`{}`: "firewall lib spare team", `{kind: FIREWALL}`: "firewall", `{kind: PACKAGE}`: "lib spare team", `{ecosystem: PYPI}`: "",
+		`{}`: "base dev firewall lib prod spare team", `{kind: FIREWALL}`: "firewall", `{kind: PACKAGE}`: "base dev lib prod spare team", `{ecosystem: PYPI}`: "",
 		`{search: "EA"}`: "team", `{search: "_"}`: "", `{deleted: true}`: "deleted", `{kind: FIREWALL, deleted: true}`: "",
 	} {
 		var out struct {

@@ -32,6 +32,7 @@ type Deps struct {
 	Quarantine *quarantine.Service
 	Finding    *finding.Service
 	Reviewer   Reviewer
+	Mover      Mover
 	Blobs      blob.Store
 	Now        func() time.Time
 	Grace      time.Duration // of what nothing refers to (D3), at least a minute; default 24 hours
@@ -54,6 +55,8 @@ func New(d Deps, log *slog.Logger) (*river.Client[pgx.Tx], error) {
 	for _, err := range []error{
 		river.AddWorkerSafely(w, &cascade{q: d.Quarantine}),
 		river.AddWorkerSafely(w, &review{r: d.Reviewer}),
+		river.AddWorkerSafely(w, &forward{m: d.Mover}),
+		river.AddWorkerSafely(w, &pull{m: d.Mover}),
 		river.AddWorkerSafely(w, &reassess{f: d.Finding}),
 		river.AddWorkerSafely(w, &sweep{d: d}),
 		river.AddWorkerSafely(w, &collect{d: d}),
@@ -70,6 +73,8 @@ func New(d Deps, log *slog.Logger) (*river.Client[pgx.Tx], error) {
 		Queues: map[string]river.QueueConfig{
 			spec.QueueCascade:  {MaxWorkers: 2},
 			spec.QueueReview:   {MaxWorkers: 4},
+			spec.QueueForward:  {MaxWorkers: 2},
+			spec.QueuePull:     {MaxWorkers: 2},
 			river.QueueDefault: {MaxWorkers: 2},
 		},
 		FetchPollInterval:    time.Second,

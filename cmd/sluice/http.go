@@ -19,11 +19,12 @@ func (n *node) handler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	packages := &npm.Handler{Gate: n.gate, Intake: n.intake, Access: n.access, Blobs: n.blobs, Members: n.access,
+		Advice: n.gate, Search: n.gate, Provenance: n.gate}
 	s, err := protocol.NewServer(protocol.Config{
 		Addresses:     protocol.Addresses{PublicURL: n.flags.PublicURL, BaseDomains: n.flags.BaseDomain, Subdomains: n.flags.Subdomains, TrustedProxies: proxies},
 		Organizations: n.resolver, Access: n.access, Registries: protocol.FromSnapshots(n.shapes),
-		Packages: map[coord.Ecosystem]protocol.PackageHandler{coord.NPM: &npm.Handler{Gate: n.gate, Intake: n.intake, Access: n.access, Blobs: n.blobs, Members: n.access,
-			Advice: n.gate, Search: n.gate, Provenance: n.gate}},
+		Packages: map[coord.Ecosystem]protocol.PackageHandler{coord.NPM: packages},
 	})
 	if err != nil {
 		return nil, err
@@ -33,7 +34,9 @@ func (n *node) handler() (http.Handler, error) {
 	s.Handle("/graphql/explorer/", frontend.Explorer())
 	s.Handle("/explorer", redirectTo("/graphql"+frontend.ExplorerPath))
 	api, err := graph.NewHandler(graph.Deps{DB: n.db, Access: n.access, Orgs: n.orgs, Registries: n.registries, Quarantine: n.quarantine, Intake: n.intake,
-		Gate: n.gate, Advisories: n.advisories, RegistryURL: registryURL})
+		Gate: n.gate, Advisories: n.advisories, RegistryURL: registryURL,
+		Uploads:   map[coord.Ecosystem]graph.Uploads{coord.NPM: packages},
+		Lockfiles: map[coord.Ecosystem]graph.Lockfiles{coord.NPM: npmLockfiles{}}})
 	if err != nil {
 		return nil, err
 	}

@@ -126,7 +126,7 @@ func (n *node) wire(seal *registry.Sealer, tune []func(*upstream.Config)) error 
 		Decisions: n.decisions, Protocols: []gate.Protocol{npm.New(client)}, Now: n.now,
 		RenderBudget: n.flags.CacheMiB << 20, DecodeBudget: n.flags.CacheMiB << 20})
 	n.intake.Gate = n.gate
-	n.jobDeps = jobs.Deps{DB: n.db, Quarantine: n.quarantine, Reviewer: n.gate, Blobs: n.blobs, Now: n.now,
+	n.jobDeps = jobs.Deps{DB: n.db, Quarantine: n.quarantine, Reviewer: n.gate, Mover: n.intake, Blobs: n.blobs, Now: n.now,
 		Finding: &finding.Service{DB: n.db, Shapes: n.shapes, Advisories: n.advisories, Quarantine: n.quarantine, Now: n.now}}
 	return nil
 }
@@ -159,7 +159,7 @@ func (n *node) flushOnce(ctx context.Context) {
 	}
 }
 
-// startWorker runs River, and takes up cascades that a killed worker left.
+// startWorker runs River, and takes up cascades and pulls that a killed worker left.
 func (n *node) startWorker(ctx context.Context) error {
 	w, err := jobs.New(n.jobDeps, slog.New(warnings{slog.Default().Handler()}))
 	if err != nil {
@@ -169,7 +169,7 @@ func (n *node) startWorker(ctx context.Context) error {
 		return fmt.Errorf("start the worker: %w", err)
 	}
 	n.worker = w
-	return jobs.Resume(ctx, n.db, n.quarantine)
+	return errors.Join(jobs.Resume(ctx, n.db, n.quarantine), jobs.ResumePulls(ctx, n.db, n.intake))
 }
 
 // warnings leaves out what a library says about its normal work.

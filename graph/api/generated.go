@@ -15,6 +15,7 @@ import (
 	"sluice.dev/sluice/tenants/access"
 	"sluice.dev/sluice/tenants/audit"
 	"sluice.dev/sluice/tenants/coord"
+	"sluice.dev/sluice/tenants/intake"
 	"sluice.dev/sluice/tenants/license"
 	"sluice.dev/sluice/tenants/policy"
 	"sluice.dev/sluice/tenants/registry"
@@ -92,6 +93,20 @@ type AdvisoryPackage struct {
 	Name string `json:"name"`
 	// The versions that fix it, ascending.
 	FixedIn []string `json:"fixedIn"`
+}
+
+// The approval of a staged version.
+type ApproveStagedVersionInput struct {
+	// Which one.
+	StagedVersion ID `json:"stagedVersion"`
+}
+
+// The answer to approveStagedVersion.
+type ApproveStagedVersionPayload struct {
+	// The version as the registry has it now; null when there are user errors.
+	Version *Version `json:"version,omitempty"`
+	// Why it cannot be published.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // A page of audit events.
@@ -322,6 +337,40 @@ type DeliveryEdge struct {
 	Node *audit.Delivery `json:"node"`
 }
 
+// What to say against versions.
+type DeprecateVersionsInput struct {
+	// In which registry.
+	Registry ID `json:"registry"`
+	// The name of the package; normalized here.
+	Package string `json:"package"`
+	// The versions; normalized here.
+	Versions []string `json:"versions"`
+	// What installers print, at most 1000 characters; empty takes back what was said.
+	Message string `json:"message"`
+}
+
+// The answer to deprecateVersions.
+type DeprecateVersionsPayload struct {
+	// The package as it is now; null when there are user errors.
+	Package *Package `json:"package,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// The end of a staged version.
+type DropStagedVersionInput struct {
+	// Which one.
+	StagedVersion ID `json:"stagedVersion"`
+}
+
+// The answer to dropStagedVersion.
+type DropStagedVersionPayload struct {
+	// The id of the version, which waits no more; null when there are user errors.
+	StagedVersion *ID `json:"stagedVersion,omitempty"`
+	// Why it cannot be dropped.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A page of holds.
 type HoldConnection struct {
 	// The holds with their cursors.
@@ -350,6 +399,16 @@ type HoldFilter struct {
 	Package *string `json:"package,omitempty"`
 }
 
+// An entry of a lock file that no registry can bring in.
+type LeftEntry struct {
+	// As the file has it.
+	Entry string `json:"entry"`
+	// Why.
+	Reason string `json:"reason"`
+	// Where it stands in the file.
+	Line int `json:"line"`
+}
+
 // How severe each licence is to the organization.
 type LicensePolicyInput struct {
 	// The rules; the most exact one counts.
@@ -372,6 +431,24 @@ type LicenseRuleInput struct {
 	Severity license.Severity `json:"severity"`
 	// Why, as shown in reasons.
 	Note *string `json:"note,omitempty"`
+}
+
+// The end of an ownership.
+type LiftOwnershipInput struct {
+	// In which registry.
+	Registry ID `json:"registry"`
+	// The name of the package; normalized here.
+	Package string `json:"package"`
+	// Why.
+	Reason string `json:"reason"`
+}
+
+// The answer to liftOwnership.
+type LiftOwnershipPayload struct {
+	// To whom the name belongs now; null when there are user errors.
+	Ownership *Ownership `json:"ownership,omitempty"`
+	// Why it cannot end.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // The end of a tombstone.
@@ -410,6 +487,22 @@ type MemberEdge struct {
 type Mutation struct {
 }
 
+// A page of overrides.
+type NameSwitchConnection struct {
+	// The overrides with their cursors.
+	Edges []*NameSwitchEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// An override in a list.
+type NameSwitchEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The override.
+	Node *intake.NameSwitch `json:"node"`
+}
+
 // A remote that is created together with something else; of the ecosystem of that.
 type NewRemoteInput struct {
 	// Unique among the remotes of its ecosystem.
@@ -422,6 +515,22 @@ type NewRemoteInput struct {
 	Internal bool `json:"internal"`
 	// Other hosts that its files may come from.
 	FileHosts []string `json:"fileHosts,omitempty"`
+}
+
+// A page of owned names.
+type OwnedNameConnection struct {
+	// The names with their cursors.
+	Edges []*OwnedNameEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// An owned name in a list.
+type OwnedNameEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The owned name.
+	Node *intake.Ownership `json:"node"`
 }
 
 // A page of packages.
@@ -452,6 +561,120 @@ type PageInfo struct {
 	StartCursor *string `json:"startCursor,omitempty"`
 	// The cursor to pass as `after` for the next page; null when the page is empty.
 	EndCursor *string `json:"endCursor,omitempty"`
+}
+
+// A version to copy.
+type PromoteVersionInput struct {
+	// The registry that has it.
+	From ID `json:"from"`
+	// The registry that is to have it too.
+	To ID `json:"to"`
+	// The name of the package; normalized here.
+	Package string `json:"package"`
+	// The version; normalized here.
+	Version string `json:"version"`
+	// A tag that points at it there from now on.
+	Tag *string `json:"tag,omitempty"`
+}
+
+// The answer to promoteVersion.
+type PromoteVersionPayload struct {
+	// The version as the registry has it now; null when there are user errors.
+	Version *Version `json:"version,omitempty"`
+	// Why it cannot be copied.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A page of pulls.
+type PullConnection struct {
+	// The pulls with their cursors.
+	Edges []*PullEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A pull in a list.
+type PullEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The pull.
+	Node *ent.Pull `json:"node"`
+}
+
+// A page of a pull's versions.
+type PullItemConnection struct {
+	// The versions with their cursors.
+	Edges []*PullItemEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A version of a pull in a list.
+type PullItemEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The version.
+	Node *ent.PullItem `json:"node"`
+}
+
+// A lock file.
+type PullLockfileInput struct {
+	// Into which registry.
+	Registry ID `json:"registry"`
+	// package-lock.json, npm-shrinkwrap.json, pnpm-lock.yaml, yarn.lock or bun.lock, by its name; at most 16 MiB.
+	File Upload `json:"file"`
+}
+
+// The answer to pullLockfile.
+type PullLockfilePayload struct {
+	// What brings the versions in; null when there are user errors.
+	Pull *ent.Pull `json:"pull,omitempty"`
+	// What the file names that comes from no registry: the first 100 of them.
+	Left []*LeftEntry `json:"left"`
+	// How many there are in all.
+	LeftCount int `json:"leftCount"`
+	// What is wrong with the file, and where.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A version to bring in.
+type PullVersionInput struct {
+	// Into which registry.
+	Registry ID `json:"registry"`
+	// The name of the package; normalized here.
+	Package string `json:"package"`
+	// The version; normalized here.
+	Version string `json:"version"`
+}
+
+// The answer to pullVersion.
+type PullVersionPayload struct {
+	// The version as the registry has it now; null when there are user errors.
+	Version *Version `json:"version,omitempty"`
+	// Why it cannot be brought in.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A version to copy upstream.
+type PushVersionInput struct {
+	// The registry that has it.
+	From ID `json:"from"`
+	// The registry that is to have it too.
+	To ID `json:"to"`
+	// The name of the package; normalized here.
+	Package string `json:"package"`
+	// The version; normalized here.
+	Version string `json:"version"`
+	// A tag that points at it there from now on.
+	Tag *string `json:"tag,omitempty"`
+}
+
+// The answer to pushVersion.
+type PushVersionPayload struct {
+	// The version as the registry has it now; null when there are user errors.
+	Version *Version `json:"version,omitempty"`
+	// Why it cannot be copied.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // A hold on a whole package.
@@ -608,6 +831,24 @@ type RemoveRulePayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// The end of a tag.
+type RemoveTagInput struct {
+	// In which registry.
+	Registry ID `json:"registry"`
+	// The name of the package; normalized here.
+	Package string `json:"package"`
+	// The name of the tag.
+	Tag string `json:"tag"`
+}
+
+// The answer to removeTag.
+type RemoveTagPayload struct {
+	// The package as it is now; null when there are user errors.
+	Package *Package `json:"package,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // The end of an upstream.
 type RemoveUpstreamInput struct {
 	// Which edge.
@@ -658,6 +899,84 @@ type RoleInput struct {
 	Role string `json:"role"`
 	// On which registry; on the organization when not given.
 	Registry *ID `json:"registry,omitempty"`
+}
+
+// Where a registry forwards to.
+type SetForwardingInput struct {
+	// Which registry.
+	Registry ID `json:"registry"`
+	// A direct or indirect upstream; nowhere when not given.
+	To *ID `json:"to,omitempty"`
+	// Whether prereleases stay where they are.
+	ReleasesOnly bool `json:"releasesOnly"`
+}
+
+// The answer to setForwarding.
+type SetForwardingPayload struct {
+	// The registry as it is now; null when there are user errors.
+	Registry *ent.Registry `json:"registry,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// The override of a name.
+type SetNameSwitchInput struct {
+	// In which registry.
+	Registry ID `json:"registry"`
+	// The name of the package; normalized here.
+	Package string `json:"package"`
+	// Whether versions of the organization's own may come in; left to ownership when not given.
+	Publish *SwitchPosition `json:"publish,omitempty"`
+	// Whether public versions may come in; left to ownership when not given.
+	Upstream *SwitchPosition `json:"upstream,omitempty"`
+	// Why.
+	Reason string `json:"reason"`
+}
+
+// The answer to setNameSwitch.
+type SetNameSwitchPayload struct {
+	// To whom the name belongs now; null when there are user errors.
+	Ownership *Ownership `json:"ownership,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A tag.
+type SetTagInput struct {
+	// In which registry.
+	Registry ID `json:"registry"`
+	// The name of the package; normalized here.
+	Package string `json:"package"`
+	// The name of the tag.
+	Tag string `json:"tag"`
+	// The version; normalized here.
+	Version string `json:"version"`
+}
+
+// The answer to setTag.
+type SetTagPayload struct {
+	// The package as it is now; null when there are user errors.
+	Package *Package `json:"package,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A page of staged versions.
+type StagedVersionConnection struct {
+	// The versions with their cursors.
+	Edges []*StagedVersionEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many wait in all.
+	TotalCount int `json:"totalCount"`
+}
+
+// A staged version in a list.
+type StagedVersionEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The version.
+	Node *intake.Staged `json:"node"`
 }
 
 // What can be followed, as server-sent events.
@@ -722,6 +1041,24 @@ type UndeleteRegistryPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// Versions to delete.
+type UnpublishVersionsInput struct {
+	// In which registry.
+	Registry ID `json:"registry"`
+	// The name of the package; normalized here.
+	Package string `json:"package"`
+	// The versions; normalized here. All that were published in the registry when not given.
+	Versions []string `json:"versions,omitempty"`
+}
+
+// The answer to unpublishVersions.
+type UnpublishVersionsPayload struct {
+	// The package as it is now, which may hold nothing; null when there are user errors.
+	Package *Package `json:"package,omitempty"`
+	// Why they cannot be deleted.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A change of a registry.
 type UpdateRegistryInput struct {
 	// Which one.
@@ -779,6 +1116,24 @@ type UpdateRulePayload struct {
 	// The rule as it is now; null when there are user errors.
 	Rule *registry.Rule `json:"rule,omitempty"`
 	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A version as a file.
+type UploadVersionInput struct {
+	// In which registry.
+	Registry ID `json:"registry"`
+	// The package file, such as npm pack makes one.
+	File Upload `json:"file"`
+	// The tags that point at it from now on.
+	Tags []string `json:"tags"`
+}
+
+// The answer to uploadVersion.
+type UploadVersionPayload struct {
+	// The version as the registry has it now; null when there are user errors.
+	Version *Version `json:"version,omitempty"`
+	// What is wrong with the file.
 	UserErrors []*UserError `json:"userErrors"`
 }
 
@@ -1053,6 +1408,64 @@ func (e *SubjectKind) UnmarshalJSON(b []byte) error {
 }
 
 func (e SubjectKind) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// What an override says.
+type SwitchPosition string
+
+const (
+	// They may, whoever owns the name.
+	SwitchPositionAllow SwitchPosition = "ALLOW"
+	// They may not, whoever owns the name.
+	SwitchPositionBlock SwitchPosition = "BLOCK"
+)
+
+var AllSwitchPosition = []SwitchPosition{
+	SwitchPositionAllow,
+	SwitchPositionBlock,
+}
+
+func (e SwitchPosition) IsValid() bool {
+	switch e {
+	case SwitchPositionAllow, SwitchPositionBlock:
+		return true
+	}
+	return false
+}
+
+func (e SwitchPosition) String() string {
+	return string(e)
+}
+
+func (e *SwitchPosition) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = SwitchPosition(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid SwitchPosition", str)
+	}
+	return nil
+}
+
+func (e SwitchPosition) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *SwitchPosition) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e SwitchPosition) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

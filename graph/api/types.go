@@ -9,6 +9,7 @@ import (
 	"sluice.dev/sluice/tenants/catalog"
 	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/gate"
+	"sluice.dev/sluice/tenants/intake"
 	"sluice.dev/sluice/tenants/policy"
 )
 
@@ -130,4 +131,13 @@ type BlastRadius struct {
 	audit.Totals
 	Holders          []uuid.UUID // that may be seen
 	HiddenRegistries int
+}
+
+// Ownership is to whom a package's name belongs, as seen from a registry.
+type Ownership struct {
+	At       catalog.At
+	Owner    *string
+	Closed   *string
+	Ledger   []*intake.Ownership
+	Switches []*intake.NameSwitch
 }

@@ -22,6 +22,7 @@ import (
 	"sluice.dev/sluice/ent/cascade"
 	"sluice.dev/sluice/ent/finding"
 	"sluice.dev/sluice/ent/hold"
+	"sluice.dev/sluice/ent/pullitem"
 	registry1 "sluice.dev/sluice/ent/registry"
 	"sluice.dev/sluice/graph/api"
 	"sluice.dev/sluice/graph/client"
@@ -30,6 +31,8 @@ import (
 	"sluice.dev/sluice/tenants/audit"
 	"sluice.dev/sluice/tenants/catalog"
 	"sluice.dev/sluice/tenants/coord"
+	"sluice.dev/sluice/tenants/gate"
+	"sluice.dev/sluice/tenants/intake"
 	"sluice.dev/sluice/tenants/license"
 	"sluice.dev/sluice/tenants/org"
 	"sluice.dev/sluice/tenants/policy"
@@ -54,17 +57,26 @@ type ResolverRoot interface {
 	Delivery() DeliveryResolver
 	File() FileResolver
 	Finding() FindingResolver
+	Forwarding() ForwardingResolver
+	HiddenVersions() HiddenVersionsResolver
 	Hold() HoldResolver
 	LicenseRule() LicenseRuleResolver
+	Maintainer() MaintainerResolver
 	Member() MemberResolver
 	Mutation() MutationResolver
+	NameSwitch() NameSwitchResolver
 	Organization() OrganizationResolver
+	OwnedName() OwnedNameResolver
+	Ownership() OwnershipResolver
 	Package() PackageResolver
+	Pull() PullResolver
+	PullItem() PullItemResolver
 	Query() QueryResolver
 	Registry() RegistryResolver
 	Remote() RemoteResolver
 	Role() RoleResolver
 	Rule() RuleResolver
+	StagedVersion() StagedVersionResolver
 	Subscription() SubscriptionResolver
 	Token() TokenResolver
 	Tombstone() TombstoneResolver
@@ -142,6 +154,12 @@ type FindingResolver interface {
 
 	AcknowledgedBy(ctx context.Context, obj *ent.Finding) (*string, error)
 }
+type ForwardingResolver interface {
+	To(ctx context.Context, obj *registry.Forwarding) (*ent.Registry, error)
+}
+type HiddenVersionsResolver interface {
+	Registry(ctx context.Context, obj *gate.Hidden) (*ent.Registry, error)
+}
 type HoldResolver interface {
 	ID(ctx context.Context, obj *ent.Hold) (*api.ID, error)
 	Registry(ctx context.Context, obj *ent.Hold) (*ent.Registry, error)
@@ -159,6 +177,9 @@ type HoldResolver interface {
 type LicenseRuleResolver interface {
 	License(ctx context.Context, obj *license.Rule) (*string, error)
 	Category(ctx context.Context, obj *license.Rule) (*string, error)
+}
+type MaintainerResolver interface {
+	Email(ctx context.Context, obj *coord.Person) (*string, error)
 }
 type MemberResolver interface {
 	ID(ctx context.Context, obj *access.Member) (*api.ID, error)
@@ -183,18 +204,61 @@ type MutationResolver interface {
 	ReleaseVersion(ctx context.Context, input api.ReleaseVersionInput) (*api.ReleaseVersionPayload, error)
 	DeleteVersion(ctx context.Context, input api.DeleteVersionInput) (*api.DeleteVersionPayload, error)
 	LiftTombstone(ctx context.Context, input api.LiftTombstoneInput) (*api.LiftTombstonePayload, error)
+	PromoteVersion(ctx context.Context, input api.PromoteVersionInput) (*api.PromoteVersionPayload, error)
+	PushVersion(ctx context.Context, input api.PushVersionInput) (*api.PushVersionPayload, error)
+	PullVersion(ctx context.Context, input api.PullVersionInput) (*api.PullVersionPayload, error)
+	PullLockfile(ctx context.Context, input api.PullLockfileInput) (*api.PullLockfilePayload, error)
+	SetForwarding(ctx context.Context, input api.SetForwardingInput) (*api.SetForwardingPayload, error)
+	UploadVersion(ctx context.Context, input api.UploadVersionInput) (*api.UploadVersionPayload, error)
+	SetTag(ctx context.Context, input api.SetTagInput) (*api.SetTagPayload, error)
+	RemoveTag(ctx context.Context, input api.RemoveTagInput) (*api.RemoveTagPayload, error)
+	DeprecateVersions(ctx context.Context, input api.DeprecateVersionsInput) (*api.DeprecateVersionsPayload, error)
+	UnpublishVersions(ctx context.Context, input api.UnpublishVersionsInput) (*api.UnpublishVersionsPayload, error)
+	SetNameSwitch(ctx context.Context, input api.SetNameSwitchInput) (*api.SetNameSwitchPayload, error)
+	LiftOwnership(ctx context.Context, input api.LiftOwnershipInput) (*api.LiftOwnershipPayload, error)
+	ApproveStagedVersion(ctx context.Context, input api.ApproveStagedVersionInput) (*api.ApproveStagedVersionPayload, error)
+	DropStagedVersion(ctx context.Context, input api.DropStagedVersionInput) (*api.DropStagedVersionPayload, error)
 	CreateToken(ctx context.Context, input api.CreateTokenInput) (*api.CreateTokenPayload, error)
 	CreateServiceToken(ctx context.Context, input api.CreateServiceTokenInput) (*api.CreateTokenPayload, error)
 	RevokeToken(ctx context.Context, input api.RevokeTokenInput) (*api.RevokeTokenPayload, error)
 }
+type NameSwitchResolver interface {
+	Registry(ctx context.Context, obj *intake.NameSwitch) (*ent.Registry, error)
+	Package(ctx context.Context, obj *intake.NameSwitch) (string, error)
+	Publish(ctx context.Context, obj *intake.NameSwitch) (*api.SwitchPosition, error)
+	Upstream(ctx context.Context, obj *intake.NameSwitch) (*api.SwitchPosition, error)
+}
 type OrganizationResolver interface {
 	ID(ctx context.Context, obj *org.Organization) (*api.ID, error)
+}
+type OwnedNameResolver interface {
+	Registry(ctx context.Context, obj *intake.Ownership) (*ent.Registry, error)
+	Package(ctx context.Context, obj *intake.Ownership) (string, error)
+}
+type OwnershipResolver interface {
+	WouldHide(ctx context.Context, obj *api.Ownership) ([]*gate.Hidden, error)
 }
 type PackageResolver interface {
 	ID(ctx context.Context, obj *api.Package) (*api.ID, error)
 	Registry(ctx context.Context, obj *api.Package) (*ent.Registry, error)
 
 	Versions(ctx context.Context, obj *api.Package, first *int, after *string) (*api.VersionConnection, error)
+	Tags(ctx context.Context, obj *api.Package) ([]*catalog.NamedTag, error)
+	Maintainers(ctx context.Context, obj *api.Package) ([]*coord.Person, error)
+	Ownership(ctx context.Context, obj *api.Package) (*api.Ownership, error)
+}
+type PullResolver interface {
+	ID(ctx context.Context, obj *ent.Pull) (*api.ID, error)
+	Registry(ctx context.Context, obj *ent.Pull) (*ent.Registry, error)
+
+	Total(ctx context.Context, obj *ent.Pull) (int, error)
+	Held(ctx context.Context, obj *ent.Pull) (int, error)
+	Refused(ctx context.Context, obj *ent.Pull) (int, error)
+	Failed(ctx context.Context, obj *ent.Pull) (int, error)
+	Items(ctx context.Context, obj *ent.Pull, first *int, after *string, state *pullitem.State) (*api.PullItemConnection, error)
+}
+type PullItemResolver interface {
+	Reason(ctx context.Context, obj *ent.PullItem) (*string, error)
 }
 type QueryResolver interface {
 	Node(ctx context.Context, id api.ID) (api.Node, error)
@@ -212,6 +276,8 @@ type QueryResolver interface {
 	Hold(ctx context.Context, id api.ID) (*ent.Hold, error)
 	Tombstones(ctx context.Context, first *int, after *string, registry *api.ID, open *bool) (*api.TombstoneConnection, error)
 	Cascade(ctx context.Context, id api.ID) (*ent.Cascade, error)
+	Pull(ctx context.Context, id api.ID) (*ent.Pull, error)
+	Ownership(ctx context.Context, registry api.ID, packageArg string) (*api.Ownership, error)
 	Advisory(ctx context.Context, osvID string) (*advisory.Detail, error)
 	Decisions(ctx context.Context, first *int, after *string, filter *api.DecisionFilter) (*api.DecisionConnection, error)
 	Decision(ctx context.Context, reference string) (*audit.Recorded, error)
@@ -232,6 +298,11 @@ type RegistryResolver interface {
 	Rules(ctx context.Context, obj *ent.Registry) ([]*registry.Rule, error)
 	Packages(ctx context.Context, obj *ent.Registry, first *int, after *string, search *string, direction api.Direction) (*api.PackageConnection, error)
 	Holds(ctx context.Context, obj *ent.Registry, first *int, after *string, filter *api.HoldFilter) (*api.HoldConnection, error)
+	Forwarding(ctx context.Context, obj *ent.Registry) (*registry.Forwarding, error)
+	OwnedNames(ctx context.Context, obj *ent.Registry, first *int, after *string, search *string) (*api.OwnedNameConnection, error)
+	NameSwitches(ctx context.Context, obj *ent.Registry, first *int, after *string) (*api.NameSwitchConnection, error)
+	StagedVersions(ctx context.Context, obj *ent.Registry, first *int, after *string) (*api.StagedVersionConnection, error)
+	Pulls(ctx context.Context, obj *ent.Registry, first *int, after *string) (*api.PullConnection, error)
 	ClientSettings(ctx context.Context, obj *ent.Registry) ([]*client.Setting, error)
 }
 type RemoteResolver interface {
@@ -252,6 +323,14 @@ type RuleResolver interface {
 	LicensePolicy(ctx context.Context, obj *registry.Rule) (*license.Policy, error)
 	MaxFeedAge(ctx context.Context, obj *registry.Rule) (*time.Duration, error)
 	Grace(ctx context.Context, obj *registry.Rule) (*time.Duration, error)
+}
+type StagedVersionResolver interface {
+	ID(ctx context.Context, obj *intake.Staged) (*api.ID, error)
+	Registry(ctx context.Context, obj *intake.Staged) (*ent.Registry, error)
+	Package(ctx context.Context, obj *intake.Staged) (string, error)
+	Version(ctx context.Context, obj *intake.Staged) (string, error)
+
+	Digest(ctx context.Context, obj *intake.Staged) (string, error)
 }
 type SubscriptionResolver interface {
 	CascadeProgress(ctx context.Context, id api.ID) (<-chan *ent.Cascade, error)
@@ -287,6 +366,7 @@ type VersionResolver interface {
 	Package(ctx context.Context, obj *api.Version) (*api.Package, error)
 
 	Files(ctx context.Context, obj *api.Version) ([]*catalog.HeldFile, error)
+	Deprecation(ctx context.Context, obj *api.Version) (*string, error)
 	Explain(ctx context.Context, obj *api.Version) (*api.Explanation, error)
 	Holds(ctx context.Context, obj *api.Version) ([]*ent.Hold, error)
 	Findings(ctx context.Context, obj *api.Version) ([]*ent.Finding, error)
@@ -326,6 +406,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		return graphql.NewInputUnmarshalerIndex(
 			graphql.NewInputUnmarshaler("AddRuleInput", ec.unmarshalInputAddRuleInput),
 			graphql.NewInputUnmarshaler("AddUpstreamInput", ec.unmarshalInputAddUpstreamInput),
+			graphql.NewInputUnmarshaler("ApproveStagedVersionInput", ec.unmarshalInputApproveStagedVersionInput),
 			graphql.NewInputUnmarshaler("AuditEventFilter", ec.unmarshalInputAuditEventFilter),
 			graphql.NewInputUnmarshaler("CreateFirewallInput", ec.unmarshalInputCreateFirewallInput),
 			graphql.NewInputUnmarshaler("CreateRegistryInput", ec.unmarshalInputCreateRegistryInput),
@@ -336,11 +417,18 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("DecisionFilter", ec.unmarshalInputDecisionFilter),
 			graphql.NewInputUnmarshaler("DeleteRegistryInput", ec.unmarshalInputDeleteRegistryInput),
 			graphql.NewInputUnmarshaler("DeleteVersionInput", ec.unmarshalInputDeleteVersionInput),
+			graphql.NewInputUnmarshaler("DeprecateVersionsInput", ec.unmarshalInputDeprecateVersionsInput),
+			graphql.NewInputUnmarshaler("DropStagedVersionInput", ec.unmarshalInputDropStagedVersionInput),
 			graphql.NewInputUnmarshaler("HoldFilter", ec.unmarshalInputHoldFilter),
 			graphql.NewInputUnmarshaler("LicensePolicyInput", ec.unmarshalInputLicensePolicyInput),
 			graphql.NewInputUnmarshaler("LicenseRuleInput", ec.unmarshalInputLicenseRuleInput),
+			graphql.NewInputUnmarshaler("LiftOwnershipInput", ec.unmarshalInputLiftOwnershipInput),
 			graphql.NewInputUnmarshaler("LiftTombstoneInput", ec.unmarshalInputLiftTombstoneInput),
 			graphql.NewInputUnmarshaler("NewRemoteInput", ec.unmarshalInputNewRemoteInput),
+			graphql.NewInputUnmarshaler("PromoteVersionInput", ec.unmarshalInputPromoteVersionInput),
+			graphql.NewInputUnmarshaler("PullLockfileInput", ec.unmarshalInputPullLockfileInput),
+			graphql.NewInputUnmarshaler("PullVersionInput", ec.unmarshalInputPullVersionInput),
+			graphql.NewInputUnmarshaler("PushVersionInput", ec.unmarshalInputPushVersionInput),
 			graphql.NewInputUnmarshaler("QuarantinePackageInput", ec.unmarshalInputQuarantinePackageInput),
 			graphql.NewInputUnmarshaler("QuarantineRangeInput", ec.unmarshalInputQuarantineRangeInput),
 			graphql.NewInputUnmarshaler("QuarantineVersionInput", ec.unmarshalInputQuarantineVersionInput),
@@ -349,13 +437,19 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("ReleaseHoldInput", ec.unmarshalInputReleaseHoldInput),
 			graphql.NewInputUnmarshaler("ReleaseVersionInput", ec.unmarshalInputReleaseVersionInput),
 			graphql.NewInputUnmarshaler("RemoveRuleInput", ec.unmarshalInputRemoveRuleInput),
+			graphql.NewInputUnmarshaler("RemoveTagInput", ec.unmarshalInputRemoveTagInput),
 			graphql.NewInputUnmarshaler("RemoveUpstreamInput", ec.unmarshalInputRemoveUpstreamInput),
 			graphql.NewInputUnmarshaler("ReorderUpstreamsInput", ec.unmarshalInputReorderUpstreamsInput),
 			graphql.NewInputUnmarshaler("RevokeTokenInput", ec.unmarshalInputRevokeTokenInput),
 			graphql.NewInputUnmarshaler("RoleInput", ec.unmarshalInputRoleInput),
+			graphql.NewInputUnmarshaler("SetForwardingInput", ec.unmarshalInputSetForwardingInput),
+			graphql.NewInputUnmarshaler("SetNameSwitchInput", ec.unmarshalInputSetNameSwitchInput),
+			graphql.NewInputUnmarshaler("SetTagInput", ec.unmarshalInputSetTagInput),
 			graphql.NewInputUnmarshaler("UndeleteRegistryInput", ec.unmarshalInputUndeleteRegistryInput),
+			graphql.NewInputUnmarshaler("UnpublishVersionsInput", ec.unmarshalInputUnpublishVersionsInput),
 			graphql.NewInputUnmarshaler("UpdateRegistryInput", ec.unmarshalInputUpdateRegistryInput),
 			graphql.NewInputUnmarshaler("UpdateRuleInput", ec.unmarshalInputUpdateRuleInput),
+			graphql.NewInputUnmarshaler("UploadVersionInput", ec.unmarshalInputUploadVersionInput),
 			graphql.NewInputUnmarshaler("UpstreamSourceInput", ec.unmarshalInputUpstreamSourceInput),
 		)
 	}
@@ -495,6 +589,12 @@ scalar Duration
 
 "Any JSON value."
 scalar JSON
+
+"""
+A file, sent beside the operation as the GraphQL multipart request specification says:
+a form with the parts operations, map and the file, in this order; at most one file.
+"""
+scalar Upload
 
 "Something that has an id."
 interface Node {
@@ -748,8 +848,48 @@ type Registry implements Node @seen(by: "registry:read") {
     "Which of them."
     filter: HoldFilter
   ): HoldConnection @can(action: "version:read", on: "parent")
+  "Where it pushes every new version of its own to; null when nowhere."
+  forwarding: Forwarding
+  "The names that it owns since a version of the organization's own came in, the oldest first. Reserved patterns are the organization's."
+  ownedNames(
+    "How many at most; capped at 100."
+    first: Int = 25
+    "The cursor after which to continue."
+    after: String
+    "What the names begin with."
+    search: String
+  ): OwnedNameConnection @can(action: "version:read", on: "parent")
+  "The overrides of what ownership says about a name, in the order in which they were made."
+  nameSwitches(
+    "How many at most; capped at 100."
+    first: Int = 25
+    "The cursor after which to continue."
+    after: String
+  ): NameSwitchConnection @can(action: "version:read", on: "parent")
+  "The versions that wait for approval, the oldest first."
+  stagedVersions(
+    "How many at most; capped at 100."
+    first: Int = 25
+    "The cursor after which to continue."
+    after: String
+  ): StagedVersionConnection @can(action: "version:publish", on: "parent")
+  "What was brought in by lists such as lock files, the newest first."
+  pulls(
+    "How many at most; capped at 100."
+    first: Int = 25
+    "The cursor after which to continue."
+    after: String
+  ): PullConnection @can(action: "version:read", on: "parent")
   "What to write into the configuration of each package client."
   clientSettings: [ClientSetting!]!
+}
+
+"That a registry pushes every new version of its own to an upstream. What the upstream refuses is in the audit events of the registry as version:forward-refused, with the reason."
+type Forwarding {
+  "The upstream, direct or indirect; null when you may not see it."
+  to: Registry
+  "Whether prereleases stay where they are."
+  releasesOnly: Boolean!
 }
 
 "What one package client needs in order to use a registry."
@@ -881,6 +1021,10 @@ enum RuleKind {
   BLOCK
   "The time since publication."
   MINIMUM_AGE
+  "Deletion: versions of the registry stay; only what is deleted for security goes. Always ENFORCE and DENY."
+  IMMUTABLE
+  "Where a version comes from: nothing is pushed here from a registry below. Always ENFORCE and DENY."
+  BLOCK_DOWNSTREAM
 }
 
 "Whether a rule acts."
@@ -1090,6 +1234,247 @@ type Package implements Node @seen(by: "version:read") {
     "The cursor after which to continue."
     after: String
   ): VersionConnection!
+  "The registry's own tags, by name. What clients see has the upstreams' besides."
+  tags: [Tag!]!
+  "Who maintains it in this registry; empty when nobody is known."
+  maintainers: [Maintainer!]!
+  "To whom the name belongs, as seen from this registry."
+  ownership: Ownership
+}
+
+"A name that points at a version of a package."
+type Tag {
+  "The name, for example latest."
+  name: String!
+  "The version."
+  version: String!
+}
+
+"A person who maintains a package."
+type Maintainer {
+  "As packages name them."
+  name: String!
+  "The e-mail address; null when none is known."
+  email: String
+}
+
+"To whom a package's name belongs, as seen from a registry."
+type Ownership {
+  "What makes the name the organization's own; null when it is not."
+  owner: String
+  "Why public versions are not served, as refusals say it; null when they are."
+  closed: String
+  "The registries, this one and those upward of it, that own the name since a version of the organization's own came in, the nearest first."
+  ledger: [OwnedName!]!
+  "The overrides in this registry and those upward of it, the nearest first. The nearest one with a position decides."
+  switches: [NameSwitch!]!
+  "What a version of the organization's own would hide, here and in the registries below; empty when the name is owned or switched, since then nobody is asked."
+  wouldHide: [HiddenVersions!]!
+}
+
+"That a registry owns a name, as seen from there and below."
+type OwnedName {
+  "The registry; null when you may not see it."
+  registry: Registry
+  "The name of the package."
+  package: String!
+  "Since when."
+  since: Time!
+}
+
+"A page of owned names."
+type OwnedNameConnection {
+  "The names with their cursors."
+  edges: [OwnedNameEdge!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"An owned name in a list."
+type OwnedNameEdge {
+  "To continue after it."
+  cursor: String!
+  "The owned name."
+  node: OwnedName!
+}
+
+"The override of what ownership says about a name, as seen from a registry and below it."
+type NameSwitch {
+  "The registry; null when you may not see it."
+  registry: Registry
+  "The name of the package."
+  package: String!
+  "Whether versions of the organization's own may come in; null leaves it to ownership."
+  publish: SwitchPosition
+  "Whether public versions may come in; null leaves it to ownership."
+  upstream: SwitchPosition
+  "As the person gave it who set it."
+  reason: String!
+  "When it was last set."
+  updatedAt: Time!
+}
+
+"What an override says."
+enum SwitchPosition {
+  "They may, whoever owns the name."
+  ALLOW
+  "They may not, whoever owns the name."
+  BLOCK
+}
+
+"A page of overrides."
+type NameSwitchConnection {
+  "The overrides with their cursors."
+  edges: [NameSwitchEdge!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"An override in a list."
+type NameSwitchEdge {
+  "To continue after it."
+  cursor: String!
+  "The override."
+  node: NameSwitch!
+}
+
+"Public versions that a registry would not show any more."
+type HiddenVersions {
+  "The registry; null when you may not see it."
+  registry: Registry
+  "How many versions."
+  versions: Int!
+  "The names of the remotes that have them."
+  remotes: [String!]!
+}
+
+"A version that waits for somebody's approval before it is published."
+type StagedVersion implements Node @seen(by: "version:publish") {
+  "The opaque id."
+  id: ID!
+  "The registry."
+  registry: Registry!
+  "The name of the package."
+  package: String!
+  "The version."
+  version: String!
+  "The tags that will point at it."
+  tags: [String!]!
+  "The SHA-256 of its primary file in hex."
+  digest: String!
+  "What licence it declares."
+  license: License!
+  "Who staged it."
+  stagedBy: String!
+  "When it was staged."
+  stagedAt: Time!
+}
+
+"A page of staged versions."
+type StagedVersionConnection {
+  "The versions with their cursors."
+  edges: [StagedVersionEdge!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+  "How many wait in all."
+  totalCount: Int!
+}
+
+"A staged version in a list."
+type StagedVersionEdge {
+  "To continue after it."
+  cursor: String!
+  "The version."
+  node: StagedVersion!
+}
+
+"Bringing in what a list names, such as a lock file."
+type Pull implements Node @seen(by: "version:read") {
+  "The opaque id."
+  id: ID!
+  "The registry that it brings versions into."
+  registry: Registry!
+  "Where the list comes from, for example package-lock.json, version 3."
+  source: String!
+  "Who asked for it."
+  pulledBy: String!
+  "When it began."
+  startedAt: Time!
+  "When nothing was left to do; null while it runs."
+  endedAt: Time
+  "How many versions it has to do with."
+  total: Int!
+  "How many of them the registry holds now."
+  held: Int!
+  "How many the gate withholds."
+  refused: Int!
+  "How many no source has, or could not be brought in."
+  failed: Int!
+  "The versions, by name."
+  items(
+    "How many at most; capped at 100."
+    first: Int = 25
+    "The cursor after which to continue."
+    after: String
+    "In this state only."
+    state: PullState
+  ): PullItemConnection!
+}
+
+"What became of a version of a pull."
+enum PullState {
+  "Nothing yet."
+  WAITING
+  "The registry holds it."
+  HELD
+  "The gate withholds it."
+  REFUSED
+  "No source has it, or it could not be brought in."
+  FAILED
+}
+
+"A version of a pull."
+type PullItem {
+  "The name of the package."
+  package: String!
+  "The version."
+  version: String!
+  "What became of it."
+  state: PullState!
+  "Why; null while it waits, and when it is held."
+  reason: String
+}
+
+"A page of a pull's versions."
+type PullItemConnection {
+  "The versions with their cursors."
+  edges: [PullItemEdge!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"A version of a pull in a list."
+type PullItemEdge {
+  "To continue after it."
+  cursor: String!
+  "The version."
+  node: PullItem!
+}
+
+"A page of pulls."
+type PullConnection {
+  "The pulls with their cursors."
+  edges: [PullEdge!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"A pull in a list."
+type PullEdge {
+  "To continue after it."
+  cursor: String!
+  "The pull."
+  node: Pull!
 }
 
 "A page of packages."
@@ -1140,6 +1525,8 @@ type Version implements Node @seen(by: "version:read") {
   license: License
   "Its files; empty when it is not held."
   files: [File!]!
+  "What the registry says against its use; empty takes back what an upstream says; null when it says nothing."
+  deprecation: String
   "What the gate answers for it, and why; null when no source lists it any more."
   explain: Explanation
   "The holds in force on it in this registry."
@@ -1831,6 +2218,18 @@ type Query {
     "Its id."
     id: ID!
   ): Cascade @can(action: "version:read", on: "id")
+  "A pull, with how far it is."
+  pull(
+    "Its id."
+    id: ID!
+  ): Pull @can(action: "version:read", on: "id")
+  "To whom a package's name belongs as seen from a registry, held or not."
+  ownership(
+    "The registry."
+    registry: ID!
+    "The name of the package; normalized here."
+    package: String!
+  ): Ownership @can(action: "version:read", on: "registry")
   "An advisory by its OSV id."
   advisory(
     "For example GHSA-35jh-r3h4-6jhm."
@@ -1940,6 +2339,41 @@ type Mutation {
   deleteVersion(input: DeleteVersionInput!): DeleteVersionPayload @can(action: "version:delete", on: "input.registry")
   "Let a version that was deleted for security in again."
   liftTombstone(input: LiftTombstoneInput!): LiftTombstonePayload @can(action: "tombstone:lift", on: "input.tombstone")
+  "Copy a version into another registry of the ecosystem: the same bytes, with its provenance and its origin. When it holds these bytes already, only the tag is set."
+  promoteVersion(input: PromoteVersionInput!): PromoteVersionPayload
+    @can(action: "version:promote", on: "input.from")
+    @can(action: "version:publish", on: "input.to")
+  "Copy a version into a direct or indirect upstream, as promoteVersion does."
+  pushVersion(input: PushVersionInput!): PushVersionPayload
+    @can(action: "version:promote", on: "input.from")
+    @can(action: "version:publish", on: "input.to")
+  "Bring a version in from upstream, as an installation would."
+  pullVersion(input: PullVersionInput!): PullVersionPayload @can(action: "version:publish", on: "input.registry")
+  "Bring in every version that a lock file names. A job does that; ask for the pull to see how far it is."
+  pullLockfile(input: PullLockfileInput!): PullLockfilePayload @can(action: "version:publish", on: "input.registry")
+  "Have a registry push every new version of its own to an upstream, or end that."
+  setForwarding(input: SetForwardingInput!): SetForwardingPayload
+    @can(action: "registry:update", on: "input.registry")
+    @can(action: "version:promote", on: "input.registry")
+    @can(action: "version:publish", on: "input.to")
+  "Publish a version by its file. Name and version are what the file itself says."
+  uploadVersion(input: UploadVersionInput!): UploadVersionPayload @can(action: "version:publish", on: "input.registry")
+  "Point a tag of a package at a version."
+  setTag(input: SetTagInput!): SetTagPayload @can(action: "tag:update", on: "input.registry")
+  "Remove a tag of a package. latest cannot be removed."
+  removeTag(input: RemoveTagInput!): RemoveTagPayload @can(action: "tag:update", on: "input.registry")
+  "Say against the use of versions what installers print."
+  deprecateVersions(input: DeprecateVersionsInput!): DeprecateVersionsPayload @can(action: "version:publish", on: "input.registry")
+  "Delete versions that were published in a registry. Their numbers are spent."
+  unpublishVersions(input: UnpublishVersionsInput!): UnpublishVersionsPayload @can(action: "version:delete", on: "input.registry")
+  "Override what ownership says about a name in a registry and below it, or end that."
+  setNameSwitch(input: SetNameSwitchInput!): SetNameSwitchPayload @can(action: "ownership:update", on: "input.registry")
+  "End that a registry owns a name. Versions of the organization's own must be deleted first."
+  liftOwnership(input: LiftOwnershipInput!): LiftOwnershipPayload @can(action: "ownership:update", on: "input.registry")
+  "Publish a version that waits for approval."
+  approveStagedVersion(input: ApproveStagedVersionInput!): ApproveStagedVersionPayload @can(action: "version:publish", on: "input.stagedVersion")
+  "Give up a version that waits for approval."
+  dropStagedVersion(input: DropStagedVersionInput!): DropStagedVersionPayload @can(action: "version:publish", on: "input.stagedVersion")
   "Make a personal token for yourself. Its rights are yours, within its scope."
   createToken(input: CreateTokenInput!): CreateTokenPayload @can(action: "token:create")
   "Make a service token. Its rights are the roles that are given to it."
@@ -2385,6 +2819,278 @@ type LiftTombstonePayload {
   userErrors: [UserError!]!
 }
 
+"A version to copy."
+input PromoteVersionInput {
+  "The registry that has it."
+  from: ID!
+  "The registry that is to have it too."
+  to: ID!
+  "The name of the package; normalized here."
+  package: String!
+  "The version; normalized here."
+  version: String!
+  "A tag that points at it there from now on."
+  tag: String
+}
+
+"The answer to promoteVersion."
+type PromoteVersionPayload {
+  "The version as the registry has it now; null when there are user errors."
+  version: Version
+  "Why it cannot be copied."
+  userErrors: [UserError!]!
+}
+
+"A version to copy upstream."
+input PushVersionInput {
+  "The registry that has it."
+  from: ID!
+  "The registry that is to have it too."
+  to: ID!
+  "The name of the package; normalized here."
+  package: String!
+  "The version; normalized here."
+  version: String!
+  "A tag that points at it there from now on."
+  tag: String
+}
+
+"The answer to pushVersion."
+type PushVersionPayload {
+  "The version as the registry has it now; null when there are user errors."
+  version: Version
+  "Why it cannot be copied."
+  userErrors: [UserError!]!
+}
+
+"A version to bring in."
+input PullVersionInput {
+  "Into which registry."
+  registry: ID!
+  "The name of the package; normalized here."
+  package: String!
+  "The version; normalized here."
+  version: String!
+}
+
+"The answer to pullVersion."
+type PullVersionPayload {
+  "The version as the registry has it now; null when there are user errors."
+  version: Version
+  "Why it cannot be brought in."
+  userErrors: [UserError!]!
+}
+
+"A lock file."
+input PullLockfileInput {
+  "Into which registry."
+  registry: ID!
+  "package-lock.json, npm-shrinkwrap.json, pnpm-lock.yaml, yarn.lock or bun.lock, by its name; at most 16 MiB."
+  file: Upload!
+}
+
+"The answer to pullLockfile."
+type PullLockfilePayload {
+  "What brings the versions in; null when there are user errors."
+  pull: Pull
+  "What the file names that comes from no registry: the first 100 of them."
+  left: [LeftEntry!]!
+  "How many there are in all."
+  leftCount: Int!
+  "What is wrong with the file, and where."
+  userErrors: [UserError!]!
+}
+
+"An entry of a lock file that no registry can bring in."
+type LeftEntry {
+  "As the file has it."
+  entry: String!
+  "Why."
+  reason: String!
+  "Where it stands in the file."
+  line: Int!
+}
+
+"Where a registry forwards to."
+input SetForwardingInput {
+  "Which registry."
+  registry: ID!
+  "A direct or indirect upstream; nowhere when not given."
+  to: ID
+  "Whether prereleases stay where they are."
+  releasesOnly: Boolean! = false
+}
+
+"The answer to setForwarding."
+type SetForwardingPayload {
+  "The registry as it is now; null when there are user errors."
+  registry: Registry
+  "What is wrong with the input."
+  userErrors: [UserError!]!
+}
+
+"A version as a file."
+input UploadVersionInput {
+  "In which registry."
+  registry: ID!
+  "The package file, such as npm pack makes one."
+  file: Upload!
+  "The tags that point at it from now on."
+  tags: [String!]! = ["latest"]
+}
+
+"The answer to uploadVersion."
+type UploadVersionPayload {
+  "The version as the registry has it now; null when there are user errors."
+  version: Version
+  "What is wrong with the file."
+  userErrors: [UserError!]!
+}
+
+"A tag."
+input SetTagInput {
+  "In which registry."
+  registry: ID!
+  "The name of the package; normalized here."
+  package: String!
+  "The name of the tag."
+  tag: String!
+  "The version; normalized here."
+  version: String!
+}
+
+"The answer to setTag."
+type SetTagPayload {
+  "The package as it is now; null when there are user errors."
+  package: Package
+  "What is wrong with the input."
+  userErrors: [UserError!]!
+}
+
+"The end of a tag."
+input RemoveTagInput {
+  "In which registry."
+  registry: ID!
+  "The name of the package; normalized here."
+  package: String!
+  "The name of the tag."
+  tag: String!
+}
+
+"The answer to removeTag."
+type RemoveTagPayload {
+  "The package as it is now; null when there are user errors."
+  package: Package
+  "What is wrong with the input."
+  userErrors: [UserError!]!
+}
+
+"What to say against versions."
+input DeprecateVersionsInput {
+  "In which registry."
+  registry: ID!
+  "The name of the package; normalized here."
+  package: String!
+  "The versions; normalized here."
+  versions: [String!]!
+  "What installers print, at most 1000 characters; empty takes back what was said."
+  message: String!
+}
+
+"The answer to deprecateVersions."
+type DeprecateVersionsPayload {
+  "The package as it is now; null when there are user errors."
+  package: Package
+  "What is wrong with the input."
+  userErrors: [UserError!]!
+}
+
+"Versions to delete."
+input UnpublishVersionsInput {
+  "In which registry."
+  registry: ID!
+  "The name of the package; normalized here."
+  package: String!
+  "The versions; normalized here. All that were published in the registry when not given."
+  versions: [String!]
+}
+
+"The answer to unpublishVersions."
+type UnpublishVersionsPayload {
+  "The package as it is now, which may hold nothing; null when there are user errors."
+  package: Package
+  "Why they cannot be deleted."
+  userErrors: [UserError!]!
+}
+
+"The override of a name."
+input SetNameSwitchInput {
+  "In which registry."
+  registry: ID!
+  "The name of the package; normalized here."
+  package: String!
+  "Whether versions of the organization's own may come in; left to ownership when not given."
+  publish: SwitchPosition
+  "Whether public versions may come in; left to ownership when not given."
+  upstream: SwitchPosition
+  "Why."
+  reason: String!
+}
+
+"The answer to setNameSwitch."
+type SetNameSwitchPayload {
+  "To whom the name belongs now; null when there are user errors."
+  ownership: Ownership
+  "What is wrong with the input."
+  userErrors: [UserError!]!
+}
+
+"The end of an ownership."
+input LiftOwnershipInput {
+  "In which registry."
+  registry: ID!
+  "The name of the package; normalized here."
+  package: String!
+  "Why."
+  reason: String!
+}
+
+"The answer to liftOwnership."
+type LiftOwnershipPayload {
+  "To whom the name belongs now; null when there are user errors."
+  ownership: Ownership
+  "Why it cannot end."
+  userErrors: [UserError!]!
+}
+
+"The approval of a staged version."
+input ApproveStagedVersionInput {
+  "Which one."
+  stagedVersion: ID!
+}
+
+"The answer to approveStagedVersion."
+type ApproveStagedVersionPayload {
+  "The version as the registry has it now; null when there are user errors."
+  version: Version
+  "Why it cannot be published."
+  userErrors: [UserError!]!
+}
+
+"The end of a staged version."
+input DropStagedVersionInput {
+  "Which one."
+  stagedVersion: ID!
+}
+
+"The answer to dropStagedVersion."
+type DropStagedVersionPayload {
+  "The id of the version, which waits no more; null when there are user errors."
+  stagedVersion: ID
+  "Why it cannot be dropped."
+  userErrors: [UserError!]!
+}
+
 "A new personal token."
 input CreateTokenInput {
   "To recognise it by."
@@ -2523,6 +3229,16 @@ func (ec *executionContext) childFields_AdvisoryPackage(ctx context.Context, fie
 		return ec.fieldContext_AdvisoryPackage_fixedIn(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type AdvisoryPackage", field.Name)
+}
+
+func (ec *executionContext) childFields_ApproveStagedVersionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "version":
+		return ec.fieldContext_ApproveStagedVersionPayload_version(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_ApproveStagedVersionPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ApproveStagedVersionPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_AuditEvent(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -2787,6 +3503,26 @@ func (ec *executionContext) childFields_DeliveryEdge(ctx context.Context, field 
 	return nil, fmt.Errorf("no field named %q was found under type DeliveryEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_DeprecateVersionsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "package":
+		return ec.fieldContext_DeprecateVersionsPayload_package(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DeprecateVersionsPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeprecateVersionsPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DropStagedVersionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "stagedVersion":
+		return ec.fieldContext_DropStagedVersionPayload_stagedVersion(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DropStagedVersionPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DropStagedVersionPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Explanation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "purl":
@@ -2873,6 +3609,28 @@ func (ec *executionContext) childFields_Finding(ctx context.Context, field graph
 	return nil, fmt.Errorf("no field named %q was found under type Finding", field.Name)
 }
 
+func (ec *executionContext) childFields_Forwarding(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "to":
+		return ec.fieldContext_Forwarding_to(ctx, field)
+	case "releasesOnly":
+		return ec.fieldContext_Forwarding_releasesOnly(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Forwarding", field.Name)
+}
+
+func (ec *executionContext) childFields_HiddenVersions(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "registry":
+		return ec.fieldContext_HiddenVersions_registry(ctx, field)
+	case "versions":
+		return ec.fieldContext_HiddenVersions_versions(ctx, field)
+	case "remotes":
+		return ec.fieldContext_HiddenVersions_remotes(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type HiddenVersions", field.Name)
+}
+
 func (ec *executionContext) childFields_Hold(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -2939,6 +3697,18 @@ func (ec *executionContext) childFields_HoldEdge(ctx context.Context, field grap
 	return nil, fmt.Errorf("no field named %q was found under type HoldEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_LeftEntry(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "entry":
+		return ec.fieldContext_LeftEntry_entry(ctx, field)
+	case "reason":
+		return ec.fieldContext_LeftEntry_reason(ctx, field)
+	case "line":
+		return ec.fieldContext_LeftEntry_line(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LeftEntry", field.Name)
+}
+
 func (ec *executionContext) childFields_License(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "state":
@@ -2977,6 +3747,16 @@ func (ec *executionContext) childFields_LicenseRule(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type LicenseRule", field.Name)
 }
 
+func (ec *executionContext) childFields_LiftOwnershipPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "ownership":
+		return ec.fieldContext_LiftOwnershipPayload_ownership(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_LiftOwnershipPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LiftOwnershipPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_LiftTombstonePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "tombstone":
@@ -2985,6 +3765,16 @@ func (ec *executionContext) childFields_LiftTombstonePayload(ctx context.Context
 		return ec.fieldContext_LiftTombstonePayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type LiftTombstonePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Maintainer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_Maintainer_name(ctx, field)
+	case "email":
+		return ec.fieldContext_Maintainer_email(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Maintainer", field.Name)
 }
 
 func (ec *executionContext) childFields_Member(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3023,6 +3813,44 @@ func (ec *executionContext) childFields_MemberEdge(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type MemberEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_NameSwitch(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "registry":
+		return ec.fieldContext_NameSwitch_registry(ctx, field)
+	case "package":
+		return ec.fieldContext_NameSwitch_package(ctx, field)
+	case "publish":
+		return ec.fieldContext_NameSwitch_publish(ctx, field)
+	case "upstream":
+		return ec.fieldContext_NameSwitch_upstream(ctx, field)
+	case "reason":
+		return ec.fieldContext_NameSwitch_reason(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_NameSwitch_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type NameSwitch", field.Name)
+}
+
+func (ec *executionContext) childFields_NameSwitchConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_NameSwitchConnection_edges(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_NameSwitchConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type NameSwitchConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_NameSwitchEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_NameSwitchEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_NameSwitchEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type NameSwitchEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_Organization(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -3037,6 +3865,54 @@ func (ec *executionContext) childFields_Organization(ctx context.Context, field 
 		return ec.fieldContext_Organization_createdAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Organization", field.Name)
+}
+
+func (ec *executionContext) childFields_OwnedName(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "registry":
+		return ec.fieldContext_OwnedName_registry(ctx, field)
+	case "package":
+		return ec.fieldContext_OwnedName_package(ctx, field)
+	case "since":
+		return ec.fieldContext_OwnedName_since(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OwnedName", field.Name)
+}
+
+func (ec *executionContext) childFields_OwnedNameConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_OwnedNameConnection_edges(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_OwnedNameConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OwnedNameConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_OwnedNameEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_OwnedNameEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_OwnedNameEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type OwnedNameEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_Ownership(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "owner":
+		return ec.fieldContext_Ownership_owner(ctx, field)
+	case "closed":
+		return ec.fieldContext_Ownership_closed(ctx, field)
+	case "ledger":
+		return ec.fieldContext_Ownership_ledger(ctx, field)
+	case "switches":
+		return ec.fieldContext_Ownership_switches(ctx, field)
+	case "wouldHide":
+		return ec.fieldContext_Ownership_wouldHide(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Ownership", field.Name)
 }
 
 func (ec *executionContext) childFields_Package(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3057,6 +3933,12 @@ func (ec *executionContext) childFields_Package(ctx context.Context, field graph
 		return ec.fieldContext_Package_lastHeldAt(ctx, field)
 	case "versions":
 		return ec.fieldContext_Package_versions(ctx, field)
+	case "tags":
+		return ec.fieldContext_Package_tags(ctx, field)
+	case "maintainers":
+		return ec.fieldContext_Package_maintainers(ctx, field)
+	case "ownership":
+		return ec.fieldContext_Package_ownership(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Package", field.Name)
 }
@@ -3095,6 +3977,132 @@ func (ec *executionContext) childFields_PageInfo(ctx context.Context, field grap
 		return ec.fieldContext_PageInfo_endCursor(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
+}
+
+func (ec *executionContext) childFields_PromoteVersionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "version":
+		return ec.fieldContext_PromoteVersionPayload_version(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_PromoteVersionPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PromoteVersionPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_Pull(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Pull_id(ctx, field)
+	case "registry":
+		return ec.fieldContext_Pull_registry(ctx, field)
+	case "source":
+		return ec.fieldContext_Pull_source(ctx, field)
+	case "pulledBy":
+		return ec.fieldContext_Pull_pulledBy(ctx, field)
+	case "startedAt":
+		return ec.fieldContext_Pull_startedAt(ctx, field)
+	case "endedAt":
+		return ec.fieldContext_Pull_endedAt(ctx, field)
+	case "total":
+		return ec.fieldContext_Pull_total(ctx, field)
+	case "held":
+		return ec.fieldContext_Pull_held(ctx, field)
+	case "refused":
+		return ec.fieldContext_Pull_refused(ctx, field)
+	case "failed":
+		return ec.fieldContext_Pull_failed(ctx, field)
+	case "items":
+		return ec.fieldContext_Pull_items(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Pull", field.Name)
+}
+
+func (ec *executionContext) childFields_PullConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_PullConnection_edges(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_PullConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PullConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_PullEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_PullEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_PullEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PullEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_PullItem(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "package":
+		return ec.fieldContext_PullItem_package(ctx, field)
+	case "version":
+		return ec.fieldContext_PullItem_version(ctx, field)
+	case "state":
+		return ec.fieldContext_PullItem_state(ctx, field)
+	case "reason":
+		return ec.fieldContext_PullItem_reason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PullItem", field.Name)
+}
+
+func (ec *executionContext) childFields_PullItemConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_PullItemConnection_edges(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_PullItemConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PullItemConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_PullItemEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_PullItemEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_PullItemEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PullItemEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_PullLockfilePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "pull":
+		return ec.fieldContext_PullLockfilePayload_pull(ctx, field)
+	case "left":
+		return ec.fieldContext_PullLockfilePayload_left(ctx, field)
+	case "leftCount":
+		return ec.fieldContext_PullLockfilePayload_leftCount(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_PullLockfilePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PullLockfilePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_PullVersionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "version":
+		return ec.fieldContext_PullVersionPayload_version(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_PullVersionPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PullVersionPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_PushVersionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "version":
+		return ec.fieldContext_PushVersionPayload_version(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_PushVersionPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PushVersionPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_QuarantinePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3143,6 +4151,16 @@ func (ec *executionContext) childFields_Registry(ctx context.Context, field grap
 		return ec.fieldContext_Registry_packages(ctx, field)
 	case "holds":
 		return ec.fieldContext_Registry_holds(ctx, field)
+	case "forwarding":
+		return ec.fieldContext_Registry_forwarding(ctx, field)
+	case "ownedNames":
+		return ec.fieldContext_Registry_ownedNames(ctx, field)
+	case "nameSwitches":
+		return ec.fieldContext_Registry_nameSwitches(ctx, field)
+	case "stagedVersions":
+		return ec.fieldContext_Registry_stagedVersions(ctx, field)
+	case "pulls":
+		return ec.fieldContext_Registry_pulls(ctx, field)
 	case "clientSettings":
 		return ec.fieldContext_Registry_clientSettings(ctx, field)
 	}
@@ -3247,6 +4265,16 @@ func (ec *executionContext) childFields_RemoveRulePayload(ctx context.Context, f
 	return nil, fmt.Errorf("no field named %q was found under type RemoveRulePayload", field.Name)
 }
 
+func (ec *executionContext) childFields_RemoveTagPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "package":
+		return ec.fieldContext_RemoveTagPayload_package(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RemoveTagPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RemoveTagPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_RemoveUpstreamPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "registry":
@@ -3341,6 +4369,92 @@ func (ec *executionContext) childFields_Rule(ctx context.Context, field graphql.
 		return ec.fieldContext_Rule_autoRelease(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Rule", field.Name)
+}
+
+func (ec *executionContext) childFields_SetForwardingPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "registry":
+		return ec.fieldContext_SetForwardingPayload_registry(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SetForwardingPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SetForwardingPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_SetNameSwitchPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "ownership":
+		return ec.fieldContext_SetNameSwitchPayload_ownership(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SetNameSwitchPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SetNameSwitchPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_SetTagPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "package":
+		return ec.fieldContext_SetTagPayload_package(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_SetTagPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SetTagPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_StagedVersion(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_StagedVersion_id(ctx, field)
+	case "registry":
+		return ec.fieldContext_StagedVersion_registry(ctx, field)
+	case "package":
+		return ec.fieldContext_StagedVersion_package(ctx, field)
+	case "version":
+		return ec.fieldContext_StagedVersion_version(ctx, field)
+	case "tags":
+		return ec.fieldContext_StagedVersion_tags(ctx, field)
+	case "digest":
+		return ec.fieldContext_StagedVersion_digest(ctx, field)
+	case "license":
+		return ec.fieldContext_StagedVersion_license(ctx, field)
+	case "stagedBy":
+		return ec.fieldContext_StagedVersion_stagedBy(ctx, field)
+	case "stagedAt":
+		return ec.fieldContext_StagedVersion_stagedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StagedVersion", field.Name)
+}
+
+func (ec *executionContext) childFields_StagedVersionConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_StagedVersionConnection_edges(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_StagedVersionConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_StagedVersionConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StagedVersionConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_StagedVersionEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_StagedVersionEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_StagedVersionEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StagedVersionEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_Tag(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_Tag_name(ctx, field)
+	case "version":
+		return ec.fieldContext_Tag_version(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Tag", field.Name)
 }
 
 func (ec *executionContext) childFields_Token(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3463,6 +4577,16 @@ func (ec *executionContext) childFields_UndeleteRegistryPayload(ctx context.Cont
 	return nil, fmt.Errorf("no field named %q was found under type UndeleteRegistryPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_UnpublishVersionsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "package":
+		return ec.fieldContext_UnpublishVersionsPayload_package(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UnpublishVersionsPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UnpublishVersionsPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_UpdateRegistryPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "registry":
@@ -3481,6 +4605,16 @@ func (ec *executionContext) childFields_UpdateRulePayload(ctx context.Context, f
 		return ec.fieldContext_UpdateRulePayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdateRulePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UploadVersionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "version":
+		return ec.fieldContext_UploadVersionPayload_version(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UploadVersionPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UploadVersionPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Upstream(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3571,6 +4705,8 @@ func (ec *executionContext) childFields_Version(ctx context.Context, field graph
 		return ec.fieldContext_Version_license(ctx, field)
 	case "files":
 		return ec.fieldContext_Version_files(ctx, field)
+	case "deprecation":
+		return ec.fieldContext_Version_deprecation(ctx, field)
 	case "explain":
 		return ec.fieldContext_Version_explain(ctx, field)
 	case "holds":
@@ -3831,6 +4967,20 @@ func (ec *executionContext) field_Mutation_addUpstream_args(ctx context.Context,
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_approveStagedVersion_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (api.ApproveStagedVersionInput, error) {
+			return ec.unmarshalNApproveStagedVersionInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐApproveStagedVersionInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_createFirewall_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -3929,12 +5079,110 @@ func (ec *executionContext) field_Mutation_deleteVersion_args(ctx context.Contex
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_deprecateVersions_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (api.DeprecateVersionsInput, error) {
+			return ec.unmarshalNDeprecateVersionsInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDeprecateVersionsInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_dropStagedVersion_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (api.DropStagedVersionInput, error) {
+			return ec.unmarshalNDropStagedVersionInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDropStagedVersionInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_liftOwnership_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (api.LiftOwnershipInput, error) {
+			return ec.unmarshalNLiftOwnershipInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐLiftOwnershipInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_liftTombstone_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (api.LiftTombstoneInput, error) {
 			return ec.unmarshalNLiftTombstoneInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐLiftTombstoneInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_promoteVersion_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (api.PromoteVersionInput, error) {
+			return ec.unmarshalNPromoteVersionInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPromoteVersionInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_pullLockfile_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (api.PullLockfileInput, error) {
+			return ec.unmarshalNPullLockfileInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPullLockfileInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_pullVersion_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (api.PullVersionInput, error) {
+			return ec.unmarshalNPullVersionInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPullVersionInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_pushVersion_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (api.PushVersionInput, error) {
+			return ec.unmarshalNPushVersionInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPushVersionInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -4027,6 +5275,20 @@ func (ec *executionContext) field_Mutation_removeRule_args(ctx context.Context, 
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_removeTag_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (api.RemoveTagInput, error) {
+			return ec.unmarshalNRemoveTagInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐRemoveTagInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_removeUpstream_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -4069,12 +5331,68 @@ func (ec *executionContext) field_Mutation_revokeToken_args(ctx context.Context,
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_setForwarding_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (api.SetForwardingInput, error) {
+			return ec.unmarshalNSetForwardingInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐSetForwardingInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_setNameSwitch_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (api.SetNameSwitchInput, error) {
+			return ec.unmarshalNSetNameSwitchInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐSetNameSwitchInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_setTag_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (api.SetTagInput, error) {
+			return ec.unmarshalNSetTagInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐSetTagInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_undeleteRegistry_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (api.UndeleteRegistryInput, error) {
 			return ec.unmarshalNUndeleteRegistryInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUndeleteRegistryInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_unpublishVersions_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (api.UnpublishVersionsInput, error) {
+			return ec.unmarshalNUnpublishVersionsInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUnpublishVersionsInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -4111,6 +5429,20 @@ func (ec *executionContext) field_Mutation_updateRule_args(ctx context.Context, 
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_uploadVersion_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (api.UploadVersionInput, error) {
+			return ec.unmarshalNUploadVersionInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUploadVersionInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Package_versions_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -4130,6 +5462,36 @@ func (ec *executionContext) field_Package_versions_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Pull_items_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "state",
+		func(ctx context.Context, v any) (*pullitem.State, error) {
+			return ec.unmarshalOPullState2ᚖsluiceᚗdevᚋsluiceᚋentᚋpullitemᚐState(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["state"] = arg2
 	return args, nil
 }
 
@@ -4411,6 +5773,28 @@ func (ec *executionContext) field_Query_nodes_args(ctx context.Context, rawArgs 
 	return args, nil
 }
 
+func (ec *executionContext) field_Query_ownership_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "registry",
+		func(ctx context.Context, v any) (api.ID, error) {
+			return ec.unmarshalNID2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["registry"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "package",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNString2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["package"] = arg1
+	return args, nil
+}
+
 func (ec *executionContext) field_Query_package_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -4476,6 +5860,20 @@ func (ec *executionContext) field_Query_packages_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["direction"] = arg4
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_pull_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "id",
+		func(ctx context.Context, v any) (api.ID, error) {
+			return ec.unmarshalNID2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["id"] = arg0
 	return args, nil
 }
 
@@ -4697,6 +6095,58 @@ func (ec *executionContext) field_Registry_holds_args(ctx context.Context, rawAr
 	return args, nil
 }
 
+func (ec *executionContext) field_Registry_nameSwitches_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Registry_ownedNames_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "search",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["search"] = arg2
+	return args, nil
+}
+
 func (ec *executionContext) field_Registry_packages_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -4732,6 +6182,50 @@ func (ec *executionContext) field_Registry_packages_args(ctx context.Context, ra
 		return nil, err
 	}
 	args["direction"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Registry_pulls_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Registry_stagedVersions_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
 	return args, nil
 }
 
@@ -5326,6 +6820,70 @@ func (ec *executionContext) _AdvisoryPackage_fixedIn(ctx context.Context, field 
 }
 func (ec *executionContext) fieldContext_AdvisoryPackage_fixedIn(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("AdvisoryPackage", field, false, false, "String")
+}
+
+func (ec *executionContext) _ApproveStagedVersionPayload_version(ctx context.Context, field graphql.CollectedField, obj *api.ApproveStagedVersionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ApproveStagedVersionPayload_version(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Version, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.Version) graphql.Marshaler {
+			return ec.marshalOVersion2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐVersion(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ApproveStagedVersionPayload_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ApproveStagedVersionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Version(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ApproveStagedVersionPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *api.ApproveStagedVersionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ApproveStagedVersionPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ApproveStagedVersionPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ApproveStagedVersionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _AuditEvent_id(ctx context.Context, field graphql.CollectedField, obj *ent.AuditEvent) (ret graphql.Marshaler) {
@@ -7399,6 +8957,125 @@ func (ec *executionContext) fieldContext_DeliveryEdge_node(_ context.Context, fi
 	return fc, nil
 }
 
+func (ec *executionContext) _DeprecateVersionsPayload_package(ctx context.Context, field graphql.CollectedField, obj *api.DeprecateVersionsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeprecateVersionsPayload_package(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Package, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.Package) graphql.Marshaler {
+			return ec.marshalOPackage2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPackage(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DeprecateVersionsPayload_package(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeprecateVersionsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Package(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DeprecateVersionsPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *api.DeprecateVersionsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeprecateVersionsPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeprecateVersionsPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeprecateVersionsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DropStagedVersionPayload_stagedVersion(ctx context.Context, field graphql.CollectedField, obj *api.DropStagedVersionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DropStagedVersionPayload_stagedVersion(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StagedVersion, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.ID) graphql.Marshaler {
+			return ec.marshalOID2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DropStagedVersionPayload_stagedVersion(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DropStagedVersionPayload", field, false, false, "ID")
+}
+
+func (ec *executionContext) _DropStagedVersionPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *api.DropStagedVersionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DropStagedVersionPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DropStagedVersionPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DropStagedVersionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Explanation_purl(ctx context.Context, field graphql.CollectedField, obj *api.Explanation) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -8208,6 +9885,139 @@ func (ec *executionContext) fieldContext_Finding_closedAt(_ context.Context, fie
 	return graphql.NewScalarFieldContext("Finding", field, false, false, "Time")
 }
 
+func (ec *executionContext) _Forwarding_to(ctx context.Context, field graphql.CollectedField, obj *registry.Forwarding) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Forwarding_to(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Forwarding().To(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Registry) graphql.Marshaler {
+			return ec.marshalORegistry2ᚖsluiceᚗdevᚋsluiceᚋentᚐRegistry(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Forwarding_to(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Forwarding",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Registry(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Forwarding_releasesOnly(ctx context.Context, field graphql.CollectedField, obj *registry.Forwarding) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Forwarding_releasesOnly(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ReleasesOnly, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Forwarding_releasesOnly(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Forwarding", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _HiddenVersions_registry(ctx context.Context, field graphql.CollectedField, obj *gate.Hidden) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HiddenVersions_registry(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.HiddenVersions().Registry(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Registry) graphql.Marshaler {
+			return ec.marshalORegistry2ᚖsluiceᚗdevᚋsluiceᚋentᚐRegistry(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_HiddenVersions_registry(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "HiddenVersions",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Registry(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _HiddenVersions_versions(ctx context.Context, field graphql.CollectedField, obj *gate.Hidden) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HiddenVersions_versions(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Versions, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HiddenVersions_versions(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("HiddenVersions", field, false, false, "Int")
+}
+
+func (ec *executionContext) _HiddenVersions_remotes(ctx context.Context, field graphql.CollectedField, obj *gate.Hidden) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HiddenVersions_remotes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Remotes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HiddenVersions_remotes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("HiddenVersions", field, false, false, "String")
+}
+
 func (ec *executionContext) _Hold_id(ctx context.Context, field graphql.CollectedField, obj *ent.Hold) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -8867,6 +10677,75 @@ func (ec *executionContext) fieldContext_HoldEdge_node(_ context.Context, field 
 	return fc, nil
 }
 
+func (ec *executionContext) _LeftEntry_entry(ctx context.Context, field graphql.CollectedField, obj *api.LeftEntry) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LeftEntry_entry(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Entry, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LeftEntry_entry(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LeftEntry", field, false, false, "String")
+}
+
+func (ec *executionContext) _LeftEntry_reason(ctx context.Context, field graphql.CollectedField, obj *api.LeftEntry) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LeftEntry_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LeftEntry_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LeftEntry", field, false, false, "String")
+}
+
+func (ec *executionContext) _LeftEntry_line(ctx context.Context, field graphql.CollectedField, obj *api.LeftEntry) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LeftEntry_line(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Line, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LeftEntry_line(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LeftEntry", field, false, false, "Int")
+}
+
 func (ec *executionContext) _License_state(ctx context.Context, field graphql.CollectedField, obj *policy.LicenseFact) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -9106,6 +10985,70 @@ func (ec *executionContext) fieldContext_LicenseRule_note(_ context.Context, fie
 	return graphql.NewScalarFieldContext("LicenseRule", field, false, false, "String")
 }
 
+func (ec *executionContext) _LiftOwnershipPayload_ownership(ctx context.Context, field graphql.CollectedField, obj *api.LiftOwnershipPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiftOwnershipPayload_ownership(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Ownership, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.Ownership) graphql.Marshaler {
+			return ec.marshalOOwnership2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐOwnership(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LiftOwnershipPayload_ownership(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LiftOwnershipPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Ownership(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LiftOwnershipPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *api.LiftOwnershipPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LiftOwnershipPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LiftOwnershipPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LiftOwnershipPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _LiftTombstonePayload_tombstone(ctx context.Context, field graphql.CollectedField, obj *api.LiftTombstonePayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -9168,6 +11111,52 @@ func (ec *executionContext) fieldContext_LiftTombstonePayload_userErrors(_ conte
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _Maintainer_name(ctx context.Context, field graphql.CollectedField, obj *coord.Person) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Maintainer_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Maintainer_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Maintainer", field, false, false, "String")
+}
+
+func (ec *executionContext) _Maintainer_email(ctx context.Context, field graphql.CollectedField, obj *coord.Person) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Maintainer_email(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Maintainer().Email(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Maintainer_email(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Maintainer", field, true, true, "String")
 }
 
 func (ec *executionContext) _Member_id(ctx context.Context, field graphql.CollectedField, obj *access.Member) (ret graphql.Marshaler) {
@@ -10815,6 +12804,1012 @@ func (ec *executionContext) fieldContext_Mutation_liftTombstone(ctx context.Cont
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_promoteVersion(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_promoteVersion(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().PromoteVersion(ctx, fc.Args["input"].(api.PromoteVersionInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "version:promote")
+				if err != nil {
+					var zeroVal *api.PromoteVersionPayload
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "input.from")
+				if err != nil {
+					var zeroVal *api.PromoteVersionPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.PromoteVersionPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, on)
+			}
+			directive2 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "version:publish")
+				if err != nil {
+					var zeroVal *api.PromoteVersionPayload
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "input.to")
+				if err != nil {
+					var zeroVal *api.PromoteVersionPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.PromoteVersionPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive1, action, on)
+			}
+
+			next = directive2
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.PromoteVersionPayload) graphql.Marshaler {
+			return ec.marshalOPromoteVersionPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPromoteVersionPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_promoteVersion(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PromoteVersionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_promoteVersion_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_pushVersion(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_pushVersion(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().PushVersion(ctx, fc.Args["input"].(api.PushVersionInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "version:promote")
+				if err != nil {
+					var zeroVal *api.PushVersionPayload
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "input.from")
+				if err != nil {
+					var zeroVal *api.PushVersionPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.PushVersionPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, on)
+			}
+			directive2 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "version:publish")
+				if err != nil {
+					var zeroVal *api.PushVersionPayload
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "input.to")
+				if err != nil {
+					var zeroVal *api.PushVersionPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.PushVersionPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive1, action, on)
+			}
+
+			next = directive2
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.PushVersionPayload) graphql.Marshaler {
+			return ec.marshalOPushVersionPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPushVersionPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_pushVersion(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PushVersionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_pushVersion_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_pullVersion(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_pullVersion(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().PullVersion(ctx, fc.Args["input"].(api.PullVersionInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "version:publish")
+				if err != nil {
+					var zeroVal *api.PullVersionPayload
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "input.registry")
+				if err != nil {
+					var zeroVal *api.PullVersionPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.PullVersionPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, on)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.PullVersionPayload) graphql.Marshaler {
+			return ec.marshalOPullVersionPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPullVersionPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_pullVersion(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PullVersionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_pullVersion_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_pullLockfile(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_pullLockfile(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().PullLockfile(ctx, fc.Args["input"].(api.PullLockfileInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "version:publish")
+				if err != nil {
+					var zeroVal *api.PullLockfilePayload
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "input.registry")
+				if err != nil {
+					var zeroVal *api.PullLockfilePayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.PullLockfilePayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, on)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.PullLockfilePayload) graphql.Marshaler {
+			return ec.marshalOPullLockfilePayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPullLockfilePayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_pullLockfile(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PullLockfilePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_pullLockfile_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_setForwarding(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_setForwarding(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().SetForwarding(ctx, fc.Args["input"].(api.SetForwardingInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "registry:update")
+				if err != nil {
+					var zeroVal *api.SetForwardingPayload
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "input.registry")
+				if err != nil {
+					var zeroVal *api.SetForwardingPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.SetForwardingPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, on)
+			}
+			directive2 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "version:promote")
+				if err != nil {
+					var zeroVal *api.SetForwardingPayload
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "input.registry")
+				if err != nil {
+					var zeroVal *api.SetForwardingPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.SetForwardingPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive1, action, on)
+			}
+			directive3 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "version:publish")
+				if err != nil {
+					var zeroVal *api.SetForwardingPayload
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "input.to")
+				if err != nil {
+					var zeroVal *api.SetForwardingPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.SetForwardingPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive2, action, on)
+			}
+
+			next = directive3
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.SetForwardingPayload) graphql.Marshaler {
+			return ec.marshalOSetForwardingPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐSetForwardingPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_setForwarding(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SetForwardingPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_setForwarding_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_uploadVersion(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_uploadVersion(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UploadVersion(ctx, fc.Args["input"].(api.UploadVersionInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "version:publish")
+				if err != nil {
+					var zeroVal *api.UploadVersionPayload
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "input.registry")
+				if err != nil {
+					var zeroVal *api.UploadVersionPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.UploadVersionPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, on)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.UploadVersionPayload) graphql.Marshaler {
+			return ec.marshalOUploadVersionPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUploadVersionPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_uploadVersion(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UploadVersionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_uploadVersion_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_setTag(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_setTag(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().SetTag(ctx, fc.Args["input"].(api.SetTagInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "tag:update")
+				if err != nil {
+					var zeroVal *api.SetTagPayload
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "input.registry")
+				if err != nil {
+					var zeroVal *api.SetTagPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.SetTagPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, on)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.SetTagPayload) graphql.Marshaler {
+			return ec.marshalOSetTagPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐSetTagPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_setTag(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SetTagPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_setTag_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_removeTag(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_removeTag(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RemoveTag(ctx, fc.Args["input"].(api.RemoveTagInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "tag:update")
+				if err != nil {
+					var zeroVal *api.RemoveTagPayload
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "input.registry")
+				if err != nil {
+					var zeroVal *api.RemoveTagPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.RemoveTagPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, on)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.RemoveTagPayload) graphql.Marshaler {
+			return ec.marshalORemoveTagPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐRemoveTagPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_removeTag(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RemoveTagPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_removeTag_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_deprecateVersions(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_deprecateVersions(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DeprecateVersions(ctx, fc.Args["input"].(api.DeprecateVersionsInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "version:publish")
+				if err != nil {
+					var zeroVal *api.DeprecateVersionsPayload
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "input.registry")
+				if err != nil {
+					var zeroVal *api.DeprecateVersionsPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.DeprecateVersionsPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, on)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.DeprecateVersionsPayload) graphql.Marshaler {
+			return ec.marshalODeprecateVersionsPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDeprecateVersionsPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_deprecateVersions(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DeprecateVersionsPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_deprecateVersions_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_unpublishVersions(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_unpublishVersions(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UnpublishVersions(ctx, fc.Args["input"].(api.UnpublishVersionsInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "version:delete")
+				if err != nil {
+					var zeroVal *api.UnpublishVersionsPayload
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "input.registry")
+				if err != nil {
+					var zeroVal *api.UnpublishVersionsPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.UnpublishVersionsPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, on)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.UnpublishVersionsPayload) graphql.Marshaler {
+			return ec.marshalOUnpublishVersionsPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUnpublishVersionsPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_unpublishVersions(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UnpublishVersionsPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_unpublishVersions_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_setNameSwitch(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_setNameSwitch(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().SetNameSwitch(ctx, fc.Args["input"].(api.SetNameSwitchInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "ownership:update")
+				if err != nil {
+					var zeroVal *api.SetNameSwitchPayload
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "input.registry")
+				if err != nil {
+					var zeroVal *api.SetNameSwitchPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.SetNameSwitchPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, on)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.SetNameSwitchPayload) graphql.Marshaler {
+			return ec.marshalOSetNameSwitchPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐSetNameSwitchPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_setNameSwitch(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SetNameSwitchPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_setNameSwitch_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_liftOwnership(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_liftOwnership(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().LiftOwnership(ctx, fc.Args["input"].(api.LiftOwnershipInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "ownership:update")
+				if err != nil {
+					var zeroVal *api.LiftOwnershipPayload
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "input.registry")
+				if err != nil {
+					var zeroVal *api.LiftOwnershipPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.LiftOwnershipPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, on)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.LiftOwnershipPayload) graphql.Marshaler {
+			return ec.marshalOLiftOwnershipPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐLiftOwnershipPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_liftOwnership(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LiftOwnershipPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_liftOwnership_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_approveStagedVersion(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_approveStagedVersion(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ApproveStagedVersion(ctx, fc.Args["input"].(api.ApproveStagedVersionInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "version:publish")
+				if err != nil {
+					var zeroVal *api.ApproveStagedVersionPayload
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "input.stagedVersion")
+				if err != nil {
+					var zeroVal *api.ApproveStagedVersionPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.ApproveStagedVersionPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, on)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.ApproveStagedVersionPayload) graphql.Marshaler {
+			return ec.marshalOApproveStagedVersionPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐApproveStagedVersionPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_approveStagedVersion(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ApproveStagedVersionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_approveStagedVersion_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_dropStagedVersion(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_dropStagedVersion(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DropStagedVersion(ctx, fc.Args["input"].(api.DropStagedVersionInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "version:publish")
+				if err != nil {
+					var zeroVal *api.DropStagedVersionPayload
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "input.stagedVersion")
+				if err != nil {
+					var zeroVal *api.DropStagedVersionPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.DropStagedVersionPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, on)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.DropStagedVersionPayload) graphql.Marshaler {
+			return ec.marshalODropStagedVersionPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDropStagedVersionPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_dropStagedVersion(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DropStagedVersionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_dropStagedVersion_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Mutation_createToken(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -10983,6 +13978,272 @@ func (ec *executionContext) fieldContext_Mutation_revokeToken(ctx context.Contex
 	return fc, nil
 }
 
+func (ec *executionContext) _NameSwitch_registry(ctx context.Context, field graphql.CollectedField, obj *intake.NameSwitch) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NameSwitch_registry(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.NameSwitch().Registry(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Registry) graphql.Marshaler {
+			return ec.marshalORegistry2ᚖsluiceᚗdevᚋsluiceᚋentᚐRegistry(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_NameSwitch_registry(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "NameSwitch",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Registry(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _NameSwitch_package(ctx context.Context, field graphql.CollectedField, obj *intake.NameSwitch) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NameSwitch_package(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.NameSwitch().Package(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NameSwitch_package(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("NameSwitch", field, true, true, "String")
+}
+
+func (ec *executionContext) _NameSwitch_publish(ctx context.Context, field graphql.CollectedField, obj *intake.NameSwitch) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NameSwitch_publish(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.NameSwitch().Publish(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.SwitchPosition) graphql.Marshaler {
+			return ec.marshalOSwitchPosition2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐSwitchPosition(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_NameSwitch_publish(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("NameSwitch", field, true, true, "SwitchPosition")
+}
+
+func (ec *executionContext) _NameSwitch_upstream(ctx context.Context, field graphql.CollectedField, obj *intake.NameSwitch) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NameSwitch_upstream(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.NameSwitch().Upstream(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.SwitchPosition) graphql.Marshaler {
+			return ec.marshalOSwitchPosition2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐSwitchPosition(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_NameSwitch_upstream(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("NameSwitch", field, true, true, "SwitchPosition")
+}
+
+func (ec *executionContext) _NameSwitch_reason(ctx context.Context, field graphql.CollectedField, obj *intake.NameSwitch) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NameSwitch_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NameSwitch_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("NameSwitch", field, false, false, "String")
+}
+
+func (ec *executionContext) _NameSwitch_updatedAt(ctx context.Context, field graphql.CollectedField, obj *intake.NameSwitch) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NameSwitch_updatedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Updated, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NameSwitch_updatedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("NameSwitch", field, false, false, "Time")
+}
+
+func (ec *executionContext) _NameSwitchConnection_edges(ctx context.Context, field graphql.CollectedField, obj *api.NameSwitchConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NameSwitchConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.NameSwitchEdge) graphql.Marshaler {
+			return ec.marshalNNameSwitchEdge2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐNameSwitchEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NameSwitchConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "NameSwitchConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_NameSwitchEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _NameSwitchConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *api.NameSwitchConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NameSwitchConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NameSwitchConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "NameSwitchConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _NameSwitchEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *api.NameSwitchEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NameSwitchEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NameSwitchEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("NameSwitchEdge", field, false, false, "String")
+}
+
+func (ec *executionContext) _NameSwitchEdge_node(ctx context.Context, field graphql.CollectedField, obj *api.NameSwitchEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_NameSwitchEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *intake.NameSwitch) graphql.Marshaler {
+			return ec.marshalNNameSwitch2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋintakeᚐNameSwitch(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_NameSwitchEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "NameSwitchEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_NameSwitch(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Organization_id(ctx context.Context, field graphql.CollectedField, obj *org.Organization) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -11105,6 +14366,345 @@ func (ec *executionContext) _Organization_createdAt(ctx context.Context, field g
 }
 func (ec *executionContext) fieldContext_Organization_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Organization", field, false, false, "Time")
+}
+
+func (ec *executionContext) _OwnedName_registry(ctx context.Context, field graphql.CollectedField, obj *intake.Ownership) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OwnedName_registry(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.OwnedName().Registry(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Registry) graphql.Marshaler {
+			return ec.marshalORegistry2ᚖsluiceᚗdevᚋsluiceᚋentᚐRegistry(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_OwnedName_registry(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OwnedName",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Registry(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OwnedName_package(ctx context.Context, field graphql.CollectedField, obj *intake.Ownership) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OwnedName_package(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.OwnedName().Package(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OwnedName_package(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("OwnedName", field, true, true, "String")
+}
+
+func (ec *executionContext) _OwnedName_since(ctx context.Context, field graphql.CollectedField, obj *intake.Ownership) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OwnedName_since(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Since, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OwnedName_since(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("OwnedName", field, false, false, "Time")
+}
+
+func (ec *executionContext) _OwnedNameConnection_edges(ctx context.Context, field graphql.CollectedField, obj *api.OwnedNameConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OwnedNameConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.OwnedNameEdge) graphql.Marshaler {
+			return ec.marshalNOwnedNameEdge2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐOwnedNameEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OwnedNameConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OwnedNameConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_OwnedNameEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OwnedNameConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *api.OwnedNameConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OwnedNameConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OwnedNameConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OwnedNameConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _OwnedNameEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *api.OwnedNameEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OwnedNameEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OwnedNameEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("OwnedNameEdge", field, false, false, "String")
+}
+
+func (ec *executionContext) _OwnedNameEdge_node(ctx context.Context, field graphql.CollectedField, obj *api.OwnedNameEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_OwnedNameEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *intake.Ownership) graphql.Marshaler {
+			return ec.marshalNOwnedName2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋintakeᚐOwnership(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_OwnedNameEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "OwnedNameEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_OwnedName(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Ownership_owner(ctx context.Context, field graphql.CollectedField, obj *api.Ownership) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Ownership_owner(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Owner, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Ownership_owner(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Ownership", field, false, false, "String")
+}
+
+func (ec *executionContext) _Ownership_closed(ctx context.Context, field graphql.CollectedField, obj *api.Ownership) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Ownership_closed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Closed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Ownership_closed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Ownership", field, false, false, "String")
+}
+
+func (ec *executionContext) _Ownership_ledger(ctx context.Context, field graphql.CollectedField, obj *api.Ownership) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Ownership_ledger(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Ledger, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*intake.Ownership) graphql.Marshaler {
+			return ec.marshalNOwnedName2ᚕᚖsluiceᚗdevᚋsluiceᚋtenantsᚋintakeᚐOwnershipᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Ownership_ledger(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Ownership",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_OwnedName(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Ownership_switches(ctx context.Context, field graphql.CollectedField, obj *api.Ownership) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Ownership_switches(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Switches, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*intake.NameSwitch) graphql.Marshaler {
+			return ec.marshalNNameSwitch2ᚕᚖsluiceᚗdevᚋsluiceᚋtenantsᚋintakeᚐNameSwitchᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Ownership_switches(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Ownership",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_NameSwitch(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Ownership_wouldHide(ctx context.Context, field graphql.CollectedField, obj *api.Ownership) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Ownership_wouldHide(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Ownership().WouldHide(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*gate.Hidden) graphql.Marshaler {
+			return ec.marshalNHiddenVersions2ᚕᚖsluiceᚗdevᚋsluiceᚋtenantsᚋgateᚐHiddenᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Ownership_wouldHide(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Ownership",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_HiddenVersions(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Package_id(ctx context.Context, field graphql.CollectedField, obj *api.Package) (ret graphql.Marshaler) {
@@ -11317,6 +14917,102 @@ func (ec *executionContext) fieldContext_Package_versions(ctx context.Context, f
 	if fc.Args, err = ec.field_Package_versions_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Package_tags(ctx context.Context, field graphql.CollectedField, obj *api.Package) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Package_tags(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Package().Tags(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*catalog.NamedTag) graphql.Marshaler {
+			return ec.marshalNTag2ᚕᚖsluiceᚗdevᚋsluiceᚋtenantsᚋcatalogᚐNamedTagᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Package_tags(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Package",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Tag(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Package_maintainers(ctx context.Context, field graphql.CollectedField, obj *api.Package) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Package_maintainers(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Package().Maintainers(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*coord.Person) graphql.Marshaler {
+			return ec.marshalNMaintainer2ᚕᚖsluiceᚗdevᚋsluiceᚋtenantsᚋcoordᚐPersonᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Package_maintainers(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Package",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Maintainer(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Package_ownership(ctx context.Context, field graphql.CollectedField, obj *api.Package) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Package_ownership(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Package().Ownership(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.Ownership) graphql.Marshaler {
+			return ec.marshalOOwnership2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐOwnership(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Package_ownership(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Package",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Ownership(ctx, field)
+		},
 	}
 	return fc, nil
 }
@@ -11553,6 +15249,930 @@ func (ec *executionContext) _PageInfo_endCursor(ctx context.Context, field graph
 }
 func (ec *executionContext) fieldContext_PageInfo_endCursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("PageInfo", field, false, false, "String")
+}
+
+func (ec *executionContext) _PromoteVersionPayload_version(ctx context.Context, field graphql.CollectedField, obj *api.PromoteVersionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PromoteVersionPayload_version(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Version, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.Version) graphql.Marshaler {
+			return ec.marshalOVersion2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐVersion(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PromoteVersionPayload_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PromoteVersionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Version(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PromoteVersionPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *api.PromoteVersionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PromoteVersionPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PromoteVersionPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PromoteVersionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Pull_id(ctx context.Context, field graphql.CollectedField, obj *ent.Pull) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Pull_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Pull().ID(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.ID) graphql.Marshaler {
+			return ec.marshalNID2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Pull_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Pull", field, true, true, "ID")
+}
+
+func (ec *executionContext) _Pull_registry(ctx context.Context, field graphql.CollectedField, obj *ent.Pull) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Pull_registry(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Pull().Registry(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Registry) graphql.Marshaler {
+			return ec.marshalNRegistry2ᚖsluiceᚗdevᚋsluiceᚋentᚐRegistry(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Pull_registry(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Pull",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Registry(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Pull_source(ctx context.Context, field graphql.CollectedField, obj *ent.Pull) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Pull_source(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Source, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Pull_source(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Pull", field, false, false, "String")
+}
+
+func (ec *executionContext) _Pull_pulledBy(ctx context.Context, field graphql.CollectedField, obj *ent.Pull) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Pull_pulledBy(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PulledBy, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Pull_pulledBy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Pull", field, false, false, "String")
+}
+
+func (ec *executionContext) _Pull_startedAt(ctx context.Context, field graphql.CollectedField, obj *ent.Pull) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Pull_startedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StartedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Pull_startedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Pull", field, false, false, "Time")
+}
+
+func (ec *executionContext) _Pull_endedAt(ctx context.Context, field graphql.CollectedField, obj *ent.Pull) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Pull_endedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EndedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Pull_endedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Pull", field, false, false, "Time")
+}
+
+func (ec *executionContext) _Pull_total(ctx context.Context, field graphql.CollectedField, obj *ent.Pull) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Pull_total(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Pull().Total(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Pull_total(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Pull", field, true, true, "Int")
+}
+
+func (ec *executionContext) _Pull_held(ctx context.Context, field graphql.CollectedField, obj *ent.Pull) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Pull_held(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Pull().Held(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Pull_held(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Pull", field, true, true, "Int")
+}
+
+func (ec *executionContext) _Pull_refused(ctx context.Context, field graphql.CollectedField, obj *ent.Pull) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Pull_refused(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Pull().Refused(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Pull_refused(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Pull", field, true, true, "Int")
+}
+
+func (ec *executionContext) _Pull_failed(ctx context.Context, field graphql.CollectedField, obj *ent.Pull) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Pull_failed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Pull().Failed(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Pull_failed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Pull", field, true, true, "Int")
+}
+
+func (ec *executionContext) _Pull_items(ctx context.Context, field graphql.CollectedField, obj *ent.Pull) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Pull_items(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Pull().Items(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["state"].(*pullitem.State))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.PullItemConnection) graphql.Marshaler {
+			return ec.marshalNPullItemConnection2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPullItemConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Pull_items(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Pull",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PullItemConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Pull_items_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PullConnection_edges(ctx context.Context, field graphql.CollectedField, obj *api.PullConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PullConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.PullEdge) graphql.Marshaler {
+			return ec.marshalNPullEdge2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPullEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PullConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PullConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PullEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PullConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *api.PullConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PullConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PullConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PullConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PullEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *api.PullEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PullEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PullEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PullEdge", field, false, false, "String")
+}
+
+func (ec *executionContext) _PullEdge_node(ctx context.Context, field graphql.CollectedField, obj *api.PullEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PullEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Pull) graphql.Marshaler {
+			return ec.marshalNPull2ᚖsluiceᚗdevᚋsluiceᚋentᚐPull(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PullEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PullEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Pull(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PullItem_package(ctx context.Context, field graphql.CollectedField, obj *ent.PullItem) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PullItem_package(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PullItem_package(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PullItem", field, false, false, "String")
+}
+
+func (ec *executionContext) _PullItem_version(ctx context.Context, field graphql.CollectedField, obj *ent.PullItem) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PullItem_version(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Version, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PullItem_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PullItem", field, false, false, "String")
+}
+
+func (ec *executionContext) _PullItem_state(ctx context.Context, field graphql.CollectedField, obj *ent.PullItem) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PullItem_state(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.State, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v pullitem.State) graphql.Marshaler {
+			return ec.marshalNPullState2sluiceᚗdevᚋsluiceᚋentᚋpullitemᚐState(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PullItem_state(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PullItem", field, false, false, "PullState")
+}
+
+func (ec *executionContext) _PullItem_reason(ctx context.Context, field graphql.CollectedField, obj *ent.PullItem) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PullItem_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.PullItem().Reason(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PullItem_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PullItem", field, true, true, "String")
+}
+
+func (ec *executionContext) _PullItemConnection_edges(ctx context.Context, field graphql.CollectedField, obj *api.PullItemConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PullItemConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.PullItemEdge) graphql.Marshaler {
+			return ec.marshalNPullItemEdge2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPullItemEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PullItemConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PullItemConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PullItemEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PullItemConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *api.PullItemConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PullItemConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PullItemConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PullItemConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PullItemEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *api.PullItemEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PullItemEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PullItemEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PullItemEdge", field, false, false, "String")
+}
+
+func (ec *executionContext) _PullItemEdge_node(ctx context.Context, field graphql.CollectedField, obj *api.PullItemEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PullItemEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.PullItem) graphql.Marshaler {
+			return ec.marshalNPullItem2ᚖsluiceᚗdevᚋsluiceᚋentᚐPullItem(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PullItemEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PullItemEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PullItem(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PullLockfilePayload_pull(ctx context.Context, field graphql.CollectedField, obj *api.PullLockfilePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PullLockfilePayload_pull(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Pull, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Pull) graphql.Marshaler {
+			return ec.marshalOPull2ᚖsluiceᚗdevᚋsluiceᚋentᚐPull(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PullLockfilePayload_pull(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PullLockfilePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Pull(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PullLockfilePayload_left(ctx context.Context, field graphql.CollectedField, obj *api.PullLockfilePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PullLockfilePayload_left(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Left, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.LeftEntry) graphql.Marshaler {
+			return ec.marshalNLeftEntry2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐLeftEntryᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PullLockfilePayload_left(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PullLockfilePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LeftEntry(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PullLockfilePayload_leftCount(ctx context.Context, field graphql.CollectedField, obj *api.PullLockfilePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PullLockfilePayload_leftCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LeftCount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PullLockfilePayload_leftCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PullLockfilePayload", field, false, false, "Int")
+}
+
+func (ec *executionContext) _PullLockfilePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *api.PullLockfilePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PullLockfilePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PullLockfilePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PullLockfilePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PullVersionPayload_version(ctx context.Context, field graphql.CollectedField, obj *api.PullVersionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PullVersionPayload_version(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Version, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.Version) graphql.Marshaler {
+			return ec.marshalOVersion2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐVersion(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PullVersionPayload_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PullVersionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Version(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PullVersionPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *api.PullVersionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PullVersionPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PullVersionPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PullVersionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PushVersionPayload_version(ctx context.Context, field graphql.CollectedField, obj *api.PushVersionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PushVersionPayload_version(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Version, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.Version) graphql.Marshaler {
+			return ec.marshalOVersion2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐVersion(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PushVersionPayload_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PushVersionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Version(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _PushVersionPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *api.PushVersionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PushVersionPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PushVersionPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "PushVersionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _QuarantinePayload_hold(ctx context.Context, field graphql.CollectedField, obj *api.QuarantinePayload) (ret graphql.Marshaler) {
@@ -12515,6 +17135,140 @@ func (ec *executionContext) fieldContext_Query_cascade(ctx context.Context, fiel
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Query_cascade_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_pull(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_pull(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Pull(ctx, fc.Args["id"].(api.ID))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "version:read")
+				if err != nil {
+					var zeroVal *ent.Pull
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "id")
+				if err != nil {
+					var zeroVal *ent.Pull
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *ent.Pull
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, on)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Pull) graphql.Marshaler {
+			return ec.marshalOPull2ᚖsluiceᚗdevᚋsluiceᚋentᚐPull(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_pull(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Pull(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_pull_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_ownership(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_ownership(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Ownership(ctx, fc.Args["registry"].(api.ID), fc.Args["package"].(string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "version:read")
+				if err != nil {
+					var zeroVal *api.Ownership
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "registry")
+				if err != nil {
+					var zeroVal *api.Ownership
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.Ownership
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, on)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.Ownership) graphql.Marshaler {
+			return ec.marshalOOwnership2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐOwnership(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_ownership(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Ownership(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_ownership_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -13617,6 +18371,306 @@ func (ec *executionContext) fieldContext_Registry_holds(ctx context.Context, fie
 	return fc, nil
 }
 
+func (ec *executionContext) _Registry_forwarding(ctx context.Context, field graphql.CollectedField, obj *ent.Registry) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Registry_forwarding(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Registry().Forwarding(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *registry.Forwarding) graphql.Marshaler {
+			return ec.marshalOForwarding2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋregistryᚐForwarding(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Registry_forwarding(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Registry",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Forwarding(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Registry_ownedNames(ctx context.Context, field graphql.CollectedField, obj *ent.Registry) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Registry_ownedNames(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Registry().OwnedNames(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["search"].(*string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "version:read")
+				if err != nil {
+					var zeroVal *api.OwnedNameConnection
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "parent")
+				if err != nil {
+					var zeroVal *api.OwnedNameConnection
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.OwnedNameConnection
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, obj, directive0, action, on)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.OwnedNameConnection) graphql.Marshaler {
+			return ec.marshalOOwnedNameConnection2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐOwnedNameConnection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Registry_ownedNames(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Registry",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_OwnedNameConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Registry_ownedNames_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Registry_nameSwitches(ctx context.Context, field graphql.CollectedField, obj *ent.Registry) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Registry_nameSwitches(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Registry().NameSwitches(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "version:read")
+				if err != nil {
+					var zeroVal *api.NameSwitchConnection
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "parent")
+				if err != nil {
+					var zeroVal *api.NameSwitchConnection
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.NameSwitchConnection
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, obj, directive0, action, on)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.NameSwitchConnection) graphql.Marshaler {
+			return ec.marshalONameSwitchConnection2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐNameSwitchConnection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Registry_nameSwitches(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Registry",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_NameSwitchConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Registry_nameSwitches_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Registry_stagedVersions(ctx context.Context, field graphql.CollectedField, obj *ent.Registry) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Registry_stagedVersions(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Registry().StagedVersions(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "version:publish")
+				if err != nil {
+					var zeroVal *api.StagedVersionConnection
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "parent")
+				if err != nil {
+					var zeroVal *api.StagedVersionConnection
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.StagedVersionConnection
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, obj, directive0, action, on)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.StagedVersionConnection) graphql.Marshaler {
+			return ec.marshalOStagedVersionConnection2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐStagedVersionConnection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Registry_stagedVersions(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Registry",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_StagedVersionConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Registry_stagedVersions_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Registry_pulls(ctx context.Context, field graphql.CollectedField, obj *ent.Registry) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Registry_pulls(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Registry().Pulls(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "version:read")
+				if err != nil {
+					var zeroVal *api.PullConnection
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "parent")
+				if err != nil {
+					var zeroVal *api.PullConnection
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.PullConnection
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, obj, directive0, action, on)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.PullConnection) graphql.Marshaler {
+			return ec.marshalOPullConnection2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPullConnection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Registry_pulls(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Registry",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PullConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Registry_pulls_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Registry_clientSettings(ctx context.Context, field graphql.CollectedField, obj *ent.Registry) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -14331,6 +19385,70 @@ func (ec *executionContext) _RemoveRulePayload_userErrors(ctx context.Context, f
 func (ec *executionContext) fieldContext_RemoveRulePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "RemoveRulePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RemoveTagPayload_package(ctx context.Context, field graphql.CollectedField, obj *api.RemoveTagPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RemoveTagPayload_package(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Package, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.Package) graphql.Marshaler {
+			return ec.marshalOPackage2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPackage(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RemoveTagPayload_package(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RemoveTagPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Package(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _RemoveTagPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *api.RemoveTagPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RemoveTagPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RemoveTagPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RemoveTagPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -15094,6 +20212,565 @@ func (ec *executionContext) fieldContext_Rule_autoRelease(_ context.Context, fie
 	return graphql.NewScalarFieldContext("Rule", field, false, false, "Boolean")
 }
 
+func (ec *executionContext) _SetForwardingPayload_registry(ctx context.Context, field graphql.CollectedField, obj *api.SetForwardingPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetForwardingPayload_registry(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Registry, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Registry) graphql.Marshaler {
+			return ec.marshalORegistry2ᚖsluiceᚗdevᚋsluiceᚋentᚐRegistry(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SetForwardingPayload_registry(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SetForwardingPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Registry(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SetForwardingPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *api.SetForwardingPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetForwardingPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SetForwardingPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SetForwardingPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SetNameSwitchPayload_ownership(ctx context.Context, field graphql.CollectedField, obj *api.SetNameSwitchPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetNameSwitchPayload_ownership(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Ownership, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.Ownership) graphql.Marshaler {
+			return ec.marshalOOwnership2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐOwnership(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SetNameSwitchPayload_ownership(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SetNameSwitchPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Ownership(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SetNameSwitchPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *api.SetNameSwitchPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetNameSwitchPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SetNameSwitchPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SetNameSwitchPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SetTagPayload_package(ctx context.Context, field graphql.CollectedField, obj *api.SetTagPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetTagPayload_package(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Package, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.Package) graphql.Marshaler {
+			return ec.marshalOPackage2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPackage(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SetTagPayload_package(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SetTagPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Package(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SetTagPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *api.SetTagPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SetTagPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SetTagPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SetTagPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _StagedVersion_id(ctx context.Context, field graphql.CollectedField, obj *intake.Staged) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StagedVersion_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.StagedVersion().ID(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.ID) graphql.Marshaler {
+			return ec.marshalNID2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StagedVersion_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StagedVersion", field, true, true, "ID")
+}
+
+func (ec *executionContext) _StagedVersion_registry(ctx context.Context, field graphql.CollectedField, obj *intake.Staged) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StagedVersion_registry(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.StagedVersion().Registry(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Registry) graphql.Marshaler {
+			return ec.marshalNRegistry2ᚖsluiceᚗdevᚋsluiceᚋentᚐRegistry(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StagedVersion_registry(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "StagedVersion",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Registry(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _StagedVersion_package(ctx context.Context, field graphql.CollectedField, obj *intake.Staged) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StagedVersion_package(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.StagedVersion().Package(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StagedVersion_package(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StagedVersion", field, true, true, "String")
+}
+
+func (ec *executionContext) _StagedVersion_version(ctx context.Context, field graphql.CollectedField, obj *intake.Staged) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StagedVersion_version(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.StagedVersion().Version(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StagedVersion_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StagedVersion", field, true, true, "String")
+}
+
+func (ec *executionContext) _StagedVersion_tags(ctx context.Context, field graphql.CollectedField, obj *intake.Staged) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StagedVersion_tags(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Tags, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StagedVersion_tags(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StagedVersion", field, false, false, "String")
+}
+
+func (ec *executionContext) _StagedVersion_digest(ctx context.Context, field graphql.CollectedField, obj *intake.Staged) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StagedVersion_digest(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.StagedVersion().Digest(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StagedVersion_digest(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StagedVersion", field, true, true, "String")
+}
+
+func (ec *executionContext) _StagedVersion_license(ctx context.Context, field graphql.CollectedField, obj *intake.Staged) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StagedVersion_license(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.License, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v policy.LicenseFact) graphql.Marshaler {
+			return ec.marshalNLicense2sluiceᚗdevᚋsluiceᚋtenantsᚋpolicyᚐLicenseFact(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StagedVersion_license(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "StagedVersion",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_License(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _StagedVersion_stagedBy(ctx context.Context, field graphql.CollectedField, obj *intake.Staged) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StagedVersion_stagedBy(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.By, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StagedVersion_stagedBy(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StagedVersion", field, false, false, "String")
+}
+
+func (ec *executionContext) _StagedVersion_stagedAt(ctx context.Context, field graphql.CollectedField, obj *intake.Staged) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StagedVersion_stagedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.At, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StagedVersion_stagedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StagedVersion", field, false, false, "Time")
+}
+
+func (ec *executionContext) _StagedVersionConnection_edges(ctx context.Context, field graphql.CollectedField, obj *api.StagedVersionConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StagedVersionConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.StagedVersionEdge) graphql.Marshaler {
+			return ec.marshalNStagedVersionEdge2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐStagedVersionEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StagedVersionConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "StagedVersionConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_StagedVersionEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _StagedVersionConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *api.StagedVersionConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StagedVersionConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StagedVersionConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "StagedVersionConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _StagedVersionConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *api.StagedVersionConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StagedVersionConnection_totalCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StagedVersionConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StagedVersionConnection", field, false, false, "Int")
+}
+
+func (ec *executionContext) _StagedVersionEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *api.StagedVersionEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StagedVersionEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StagedVersionEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("StagedVersionEdge", field, false, false, "String")
+}
+
+func (ec *executionContext) _StagedVersionEdge_node(ctx context.Context, field graphql.CollectedField, obj *api.StagedVersionEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_StagedVersionEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *intake.Staged) graphql.Marshaler {
+			return ec.marshalNStagedVersion2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋintakeᚐStaged(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_StagedVersionEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "StagedVersionEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_StagedVersion(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Subscription_cascadeProgress(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
 	return graphql.ResolveFieldStream(
 		ctx,
@@ -15159,6 +20836,52 @@ func (ec *executionContext) fieldContext_Subscription_cascadeProgress(ctx contex
 		return fc, err
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _Tag_name(ctx context.Context, field graphql.CollectedField, obj *catalog.NamedTag) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Tag_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Tag_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Tag", field, false, false, "String")
+}
+
+func (ec *executionContext) _Tag_version(ctx context.Context, field graphql.CollectedField, obj *catalog.NamedTag) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Tag_version(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Version, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Tag_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Tag", field, false, false, "String")
 }
 
 func (ec *executionContext) _Token_id(ctx context.Context, field graphql.CollectedField, obj *access.Token) (ret graphql.Marshaler) {
@@ -16097,6 +21820,70 @@ func (ec *executionContext) fieldContext_UndeleteRegistryPayload_userErrors(_ co
 	return fc, nil
 }
 
+func (ec *executionContext) _UnpublishVersionsPayload_package(ctx context.Context, field graphql.CollectedField, obj *api.UnpublishVersionsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UnpublishVersionsPayload_package(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Package, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.Package) graphql.Marshaler {
+			return ec.marshalOPackage2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPackage(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UnpublishVersionsPayload_package(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UnpublishVersionsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Package(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UnpublishVersionsPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *api.UnpublishVersionsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UnpublishVersionsPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UnpublishVersionsPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UnpublishVersionsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _UpdateRegistryPayload_registry(ctx context.Context, field graphql.CollectedField, obj *api.UpdateRegistryPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -16215,6 +22002,70 @@ func (ec *executionContext) _UpdateRulePayload_userErrors(ctx context.Context, f
 func (ec *executionContext) fieldContext_UpdateRulePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "UpdateRulePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UploadVersionPayload_version(ctx context.Context, field graphql.CollectedField, obj *api.UploadVersionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UploadVersionPayload_version(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Version, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.Version) graphql.Marshaler {
+			return ec.marshalOVersion2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐVersion(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UploadVersionPayload_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UploadVersionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Version(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UploadVersionPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *api.UploadVersionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UploadVersionPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UploadVersionPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UploadVersionPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -17050,6 +22901,29 @@ func (ec *executionContext) fieldContext_Version_files(_ context.Context, field 
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _Version_deprecation(ctx context.Context, field graphql.CollectedField, obj *api.Version) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Version_deprecation(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Version().Deprecation(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Version_deprecation(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Version", field, true, true, "String")
 }
 
 func (ec *executionContext) _Version_explain(ctx context.Context, field graphql.CollectedField, obj *api.Version) (ret graphql.Marshaler) {
@@ -18771,6 +24645,48 @@ func UnmarshalAddUpstreamInput(ctx context.Context, raw any) (api.AddUpstreamInp
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputApproveStagedVersionInput(ctx context.Context, obj any) (api.ApproveStagedVersionInput, error) {
+	var it api.ApproveStagedVersionInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"stagedVersion"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "stagedVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("stagedVersion"))
+			data, err := ec.unmarshalNID2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.StagedVersion = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalApproveStagedVersionInput unmarshals raw into the ApproveStagedVersionInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalApproveStagedVersionInput(ctx context.Context, raw any) (api.ApproveStagedVersionInput, error) {
+	var out api.ApproveStagedVersionInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "ApproveStagedVersionInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputAuditEventFilter(ctx context.Context, obj any) (api.AuditEventFilter, error) {
 	var it api.AuditEventFilter
 	if obj == nil {
@@ -19459,6 +25375,111 @@ func UnmarshalDeleteVersionInput(ctx context.Context, raw any) (api.DeleteVersio
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputDeprecateVersionsInput(ctx context.Context, obj any) (api.DeprecateVersionsInput, error) {
+	var it api.DeprecateVersionsInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"registry", "package", "versions", "message"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "registry":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("registry"))
+			data, err := ec.unmarshalNID2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Registry = data
+		case "package":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("package"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Package = data
+		case "versions":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("versions"))
+			data, err := ec.unmarshalNString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Versions = data
+		case "message":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("message"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Message = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalDeprecateVersionsInput unmarshals raw into the DeprecateVersionsInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalDeprecateVersionsInput(ctx context.Context, raw any) (api.DeprecateVersionsInput, error) {
+	var out api.DeprecateVersionsInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "DeprecateVersionsInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputDropStagedVersionInput(ctx context.Context, obj any) (api.DropStagedVersionInput, error) {
+	var it api.DropStagedVersionInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"stagedVersion"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "stagedVersion":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("stagedVersion"))
+			data, err := ec.unmarshalNID2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.StagedVersion = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalDropStagedVersionInput unmarshals raw into the DropStagedVersionInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalDropStagedVersionInput(ctx context.Context, raw any) (api.DropStagedVersionInput, error) {
+	var out api.DropStagedVersionInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "DropStagedVersionInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputHoldFilter(ctx context.Context, obj any) (api.HoldFilter, error) {
 	var it api.HoldFilter
 	if obj == nil {
@@ -19641,6 +25662,62 @@ func UnmarshalLicenseRuleInput(ctx context.Context, raw any) (api.LicenseRuleInp
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputLiftOwnershipInput(ctx context.Context, obj any) (api.LiftOwnershipInput, error) {
+	var it api.LiftOwnershipInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"registry", "package", "reason"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "registry":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("registry"))
+			data, err := ec.unmarshalNID2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Registry = data
+		case "package":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("package"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Package = data
+		case "reason":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reason = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalLiftOwnershipInput unmarshals raw into the LiftOwnershipInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalLiftOwnershipInput(ctx context.Context, raw any) (api.LiftOwnershipInput, error) {
+	var out api.LiftOwnershipInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "LiftOwnershipInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputLiftTombstoneInput(ctx context.Context, obj any) (api.LiftTombstoneInput, error) {
 	var it api.LiftTombstoneInput
 	if obj == nil {
@@ -19761,6 +25838,251 @@ func (ec *executionContext) unmarshalInputNewRemoteInput(ctx context.Context, ob
 func UnmarshalNewRemoteInput(ctx context.Context, raw any) (api.NewRemoteInput, error) {
 	var out api.NewRemoteInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "NewRemoteInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputPromoteVersionInput(ctx context.Context, obj any) (api.PromoteVersionInput, error) {
+	var it api.PromoteVersionInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"from", "to", "package", "version", "tag"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "from":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("from"))
+			data, err := ec.unmarshalNID2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.From = data
+		case "to":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("to"))
+			data, err := ec.unmarshalNID2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.To = data
+		case "package":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("package"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Package = data
+		case "version":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("version"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Version = data
+		case "tag":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tag"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tag = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalPromoteVersionInput unmarshals raw into the PromoteVersionInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalPromoteVersionInput(ctx context.Context, raw any) (api.PromoteVersionInput, error) {
+	var out api.PromoteVersionInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "PromoteVersionInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputPullLockfileInput(ctx context.Context, obj any) (api.PullLockfileInput, error) {
+	var it api.PullLockfileInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"registry", "file"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "registry":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("registry"))
+			data, err := ec.unmarshalNID2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Registry = data
+		case "file":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("file"))
+			data, err := ec.unmarshalNUpload2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUpload(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.File = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalPullLockfileInput unmarshals raw into the PullLockfileInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalPullLockfileInput(ctx context.Context, raw any) (api.PullLockfileInput, error) {
+	var out api.PullLockfileInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "PullLockfileInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputPullVersionInput(ctx context.Context, obj any) (api.PullVersionInput, error) {
+	var it api.PullVersionInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"registry", "package", "version"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "registry":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("registry"))
+			data, err := ec.unmarshalNID2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Registry = data
+		case "package":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("package"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Package = data
+		case "version":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("version"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Version = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalPullVersionInput unmarshals raw into the PullVersionInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalPullVersionInput(ctx context.Context, raw any) (api.PullVersionInput, error) {
+	var out api.PullVersionInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "PullVersionInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputPushVersionInput(ctx context.Context, obj any) (api.PushVersionInput, error) {
+	var it api.PushVersionInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"from", "to", "package", "version", "tag"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "from":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("from"))
+			data, err := ec.unmarshalNID2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.From = data
+		case "to":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("to"))
+			data, err := ec.unmarshalNID2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.To = data
+		case "package":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("package"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Package = data
+		case "version":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("version"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Version = data
+		case "tag":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tag"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tag = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalPushVersionInput unmarshals raw into the PushVersionInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalPushVersionInput(ctx context.Context, raw any) (api.PushVersionInput, error) {
+	var out api.PushVersionInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "PushVersionInput", raw, &out)
 	return out, err
 }
 
@@ -20223,6 +26545,62 @@ func UnmarshalRemoveRuleInput(ctx context.Context, raw any) (api.RemoveRuleInput
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputRemoveTagInput(ctx context.Context, obj any) (api.RemoveTagInput, error) {
+	var it api.RemoveTagInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"registry", "package", "tag"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "registry":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("registry"))
+			data, err := ec.unmarshalNID2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Registry = data
+		case "package":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("package"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Package = data
+		case "tag":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tag"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tag = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalRemoveTagInput unmarshals raw into the RemoveTagInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalRemoveTagInput(ctx context.Context, raw any) (api.RemoveTagInput, error) {
+	var out api.RemoveTagInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "RemoveTagInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputRemoveUpstreamInput(ctx context.Context, obj any) (api.RemoveUpstreamInput, error) {
 	var it api.RemoveUpstreamInput
 	if obj == nil {
@@ -20405,6 +26783,199 @@ func UnmarshalRoleInput(ctx context.Context, raw any) (api.RoleInput, error) {
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputSetForwardingInput(ctx context.Context, obj any) (api.SetForwardingInput, error) {
+	var it api.SetForwardingInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["releasesOnly"]; !present {
+		asMap["releasesOnly"] = false
+	}
+
+	fieldsInOrder := [...]string{"registry", "to", "releasesOnly"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "registry":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("registry"))
+			data, err := ec.unmarshalNID2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Registry = data
+		case "to":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("to"))
+			data, err := ec.unmarshalOID2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.To = data
+		case "releasesOnly":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("releasesOnly"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ReleasesOnly = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalSetForwardingInput unmarshals raw into the SetForwardingInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalSetForwardingInput(ctx context.Context, raw any) (api.SetForwardingInput, error) {
+	var out api.SetForwardingInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "SetForwardingInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputSetNameSwitchInput(ctx context.Context, obj any) (api.SetNameSwitchInput, error) {
+	var it api.SetNameSwitchInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"registry", "package", "publish", "upstream", "reason"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "registry":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("registry"))
+			data, err := ec.unmarshalNID2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Registry = data
+		case "package":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("package"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Package = data
+		case "publish":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("publish"))
+			data, err := ec.unmarshalOSwitchPosition2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐSwitchPosition(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Publish = data
+		case "upstream":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("upstream"))
+			data, err := ec.unmarshalOSwitchPosition2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐSwitchPosition(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Upstream = data
+		case "reason":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reason"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reason = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalSetNameSwitchInput unmarshals raw into the SetNameSwitchInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalSetNameSwitchInput(ctx context.Context, raw any) (api.SetNameSwitchInput, error) {
+	var out api.SetNameSwitchInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "SetNameSwitchInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputSetTagInput(ctx context.Context, obj any) (api.SetTagInput, error) {
+	var it api.SetTagInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"registry", "package", "tag", "version"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "registry":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("registry"))
+			data, err := ec.unmarshalNID2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Registry = data
+		case "package":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("package"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Package = data
+		case "tag":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tag"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tag = data
+		case "version":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("version"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Version = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalSetTagInput unmarshals raw into the SetTagInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalSetTagInput(ctx context.Context, raw any) (api.SetTagInput, error) {
+	var out api.SetTagInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "SetTagInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputUndeleteRegistryInput(ctx context.Context, obj any) (api.UndeleteRegistryInput, error) {
 	var it api.UndeleteRegistryInput
 	if obj == nil {
@@ -20444,6 +27015,62 @@ func (ec *executionContext) unmarshalInputUndeleteRegistryInput(ctx context.Cont
 func UnmarshalUndeleteRegistryInput(ctx context.Context, raw any) (api.UndeleteRegistryInput, error) {
 	var out api.UndeleteRegistryInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "UndeleteRegistryInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputUnpublishVersionsInput(ctx context.Context, obj any) (api.UnpublishVersionsInput, error) {
+	var it api.UnpublishVersionsInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"registry", "package", "versions"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "registry":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("registry"))
+			data, err := ec.unmarshalNID2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Registry = data
+		case "package":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("package"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Package = data
+		case "versions":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("versions"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Versions = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalUnpublishVersionsInput unmarshals raw into the UnpublishVersionsInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalUnpublishVersionsInput(ctx context.Context, raw any) (api.UnpublishVersionsInput, error) {
+	var out api.UnpublishVersionsInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "UnpublishVersionsInput", raw, &out)
 	return out, err
 }
 
@@ -20643,6 +27270,66 @@ func UnmarshalUpdateRuleInput(ctx context.Context, raw any) (api.UpdateRuleInput
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputUploadVersionInput(ctx context.Context, obj any) (api.UploadVersionInput, error) {
+	var it api.UploadVersionInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["tags"]; !present {
+		asMap["tags"] = []any{"latest"}
+	}
+
+	fieldsInOrder := [...]string{"registry", "file", "tags"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "registry":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("registry"))
+			data, err := ec.unmarshalNID2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Registry = data
+		case "file":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("file"))
+			data, err := ec.unmarshalNUpload2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUpload(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.File = data
+		case "tags":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("tags"))
+			data, err := ec.unmarshalNString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Tags = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalUploadVersionInput unmarshals raw into the UploadVersionInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalUploadVersionInput(ctx context.Context, raw any) (api.UploadVersionInput, error) {
+	var out api.UploadVersionInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "UploadVersionInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputUpstreamSourceInput(ctx context.Context, obj any) (api.UpstreamSourceInput, error) {
 	var it api.UpstreamSourceInput
 	if obj == nil {
@@ -20735,6 +27422,13 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._Token(ctx, sel, obj)
+	case intake.Staged:
+		return ec._StagedVersion(ctx, sel, &obj)
+	case *intake.Staged:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._StagedVersion(ctx, sel, obj)
 	case registry.Rule:
 		return ec._Rule(ctx, sel, &obj)
 	case *registry.Rule:
@@ -20756,6 +27450,13 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._Registry(ctx, sel, obj)
+	case ent.Pull:
+		return ec._Pull(ctx, sel, &obj)
+	case *ent.Pull:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._Pull(ctx, sel, obj)
 	case api.Package:
 		return ec._Package(ctx, sel, &obj)
 	case *api.Package:
@@ -21056,6 +27757,44 @@ func (ec *executionContext) _AdvisoryPackage(ctx context.Context, sel ast.Select
 			}
 		case "fixedIn":
 			out.Values[i] = ec._AdvisoryPackage_fixedIn(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var approveStagedVersionPayloadImplementors = []string{"ApproveStagedVersionPayload"}
+
+func (ec *executionContext) _ApproveStagedVersionPayload(ctx context.Context, sel ast.SelectionSet, obj *api.ApproveStagedVersionPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, approveStagedVersionPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ApproveStagedVersionPayload")
+		case "version":
+			out.Values[i] = ec._ApproveStagedVersionPayload_version(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._ApproveStagedVersionPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -21985,6 +28724,82 @@ func (ec *executionContext) _DeliveryEdge(ctx context.Context, sel ast.Selection
 	return out
 }
 
+var deprecateVersionsPayloadImplementors = []string{"DeprecateVersionsPayload"}
+
+func (ec *executionContext) _DeprecateVersionsPayload(ctx context.Context, sel ast.SelectionSet, obj *api.DeprecateVersionsPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, deprecateVersionsPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DeprecateVersionsPayload")
+		case "package":
+			out.Values[i] = ec._DeprecateVersionsPayload_package(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._DeprecateVersionsPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var dropStagedVersionPayloadImplementors = []string{"DropStagedVersionPayload"}
+
+func (ec *executionContext) _DropStagedVersionPayload(ctx context.Context, sel ast.SelectionSet, obj *api.DropStagedVersionPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, dropStagedVersionPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DropStagedVersionPayload")
+		case "stagedVersion":
+			out.Values[i] = ec._DropStagedVersionPayload_stagedVersion(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._DropStagedVersionPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var explanationImplementors = []string{"Explanation"}
 
 func (ec *executionContext) _Explanation(ctx context.Context, sel ast.SelectionSet, obj *api.Explanation) graphql.Marshaler {
@@ -22244,6 +29059,89 @@ func (ec *executionContext) _Finding(ctx context.Context, sel ast.SelectionSet, 
 	return out
 }
 
+var forwardingImplementors = []string{"Forwarding"}
+
+func (ec *executionContext) _Forwarding(ctx context.Context, sel ast.SelectionSet, obj *registry.Forwarding) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, forwardingImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Forwarding")
+		case "to":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Forwarding_to(ctx, field, obj)
+				})
+		case "releasesOnly":
+			out.Values[i] = ec._Forwarding_releasesOnly(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var hiddenVersionsImplementors = []string{"HiddenVersions"}
+
+func (ec *executionContext) _HiddenVersions(ctx context.Context, sel ast.SelectionSet, obj *gate.Hidden) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, hiddenVersionsImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("HiddenVersions")
+		case "registry":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._HiddenVersions_registry(ctx, field, obj)
+				})
+		case "versions":
+			out.Values[i] = ec._HiddenVersions_versions(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "remotes":
+			out.Values[i] = ec._HiddenVersions_remotes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var holdImplementors = []string{"Hold", "Node"}
 
 func (ec *executionContext) _Hold(ctx context.Context, sel ast.SelectionSet, obj *ent.Hold) graphql.Marshaler {
@@ -22458,6 +29356,49 @@ func (ec *executionContext) _HoldEdge(ctx context.Context, sel ast.SelectionSet,
 	return out
 }
 
+var leftEntryImplementors = []string{"LeftEntry"}
+
+func (ec *executionContext) _LeftEntry(ctx context.Context, sel ast.SelectionSet, obj *api.LeftEntry) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, leftEntryImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LeftEntry")
+		case "entry":
+			out.Values[i] = ec._LeftEntry_entry(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "reason":
+			out.Values[i] = ec._LeftEntry_reason(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "line":
+			out.Values[i] = ec._LeftEntry_line(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var licenseImplementors = []string{"License"}
 
 func (ec *executionContext) _License(ctx context.Context, sel ast.SelectionSet, obj *policy.LicenseFact) graphql.Marshaler {
@@ -22594,6 +29535,44 @@ func (ec *executionContext) _LicenseRule(ctx context.Context, sel ast.SelectionS
 	return out
 }
 
+var liftOwnershipPayloadImplementors = []string{"LiftOwnershipPayload"}
+
+func (ec *executionContext) _LiftOwnershipPayload(ctx context.Context, sel ast.SelectionSet, obj *api.LiftOwnershipPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, liftOwnershipPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LiftOwnershipPayload")
+		case "ownership":
+			out.Values[i] = ec._LiftOwnershipPayload_ownership(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._LiftOwnershipPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var liftTombstonePayloadImplementors = []string{"LiftTombstonePayload"}
 
 func (ec *executionContext) _LiftTombstonePayload(ctx context.Context, sel ast.SelectionSet, obj *api.LiftTombstonePayload) graphql.Marshaler {
@@ -22615,6 +29594,45 @@ func (ec *executionContext) _LiftTombstonePayload(ctx context.Context, sel ast.S
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var maintainerImplementors = []string{"Maintainer"}
+
+func (ec *executionContext) _Maintainer(ctx context.Context, sel ast.SelectionSet, obj *coord.Person) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, maintainerImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Maintainer")
+		case "name":
+			out.Values[i] = ec._Maintainer_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "email":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Maintainer_email(ctx, field, obj)
+				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -22914,6 +29932,104 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "promoteVersion":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_promoteVersion(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "pushVersion":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_pushVersion(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "pullVersion":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_pullVersion(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "pullLockfile":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_pullLockfile(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "setForwarding":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_setForwarding(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "uploadVersion":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_uploadVersion(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "setTag":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_setTag(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "removeTag":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_removeTag(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "deprecateVersions":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_deprecateVersions(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "unpublishVersions":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_unpublishVersions(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "setNameSwitch":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_setNameSwitch(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "liftOwnership":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_liftOwnership(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "approveStagedVersion":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_approveStagedVersion(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "dropStagedVersion":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_dropStagedVersion(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		case "createToken":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_createToken(ctx, field)
@@ -22933,6 +30049,144 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 				return ec._Mutation_revokeToken(ctx, field)
 			})
 			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var nameSwitchImplementors = []string{"NameSwitch"}
+
+func (ec *executionContext) _NameSwitch(ctx context.Context, sel ast.SelectionSet, obj *intake.NameSwitch) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, nameSwitchImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("NameSwitch")
+		case "registry":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._NameSwitch_registry(ctx, field, obj)
+				})
+		case "package":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._NameSwitch_package(ctx, field, obj)
+				})
+		case "publish":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._NameSwitch_publish(ctx, field, obj)
+				})
+		case "upstream":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._NameSwitch_upstream(ctx, field, obj)
+				})
+		case "reason":
+			out.Values[i] = ec._NameSwitch_reason(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "updatedAt":
+			out.Values[i] = ec._NameSwitch_updatedAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var nameSwitchConnectionImplementors = []string{"NameSwitchConnection"}
+
+func (ec *executionContext) _NameSwitchConnection(ctx context.Context, sel ast.SelectionSet, obj *api.NameSwitchConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, nameSwitchConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("NameSwitchConnection")
+		case "edges":
+			out.Values[i] = ec._NameSwitchConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._NameSwitchConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var nameSwitchEdgeImplementors = []string{"NameSwitchEdge"}
+
+func (ec *executionContext) _NameSwitchEdge(ctx context.Context, sel ast.SelectionSet, obj *api.NameSwitchEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, nameSwitchEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("NameSwitchEdge")
+		case "cursor":
+			out.Values[i] = ec._NameSwitchEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._NameSwitchEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		default:
@@ -23006,6 +30260,181 @@ func (ec *executionContext) _Organization(ctx context.Context, sel ast.Selection
 	return out
 }
 
+var ownedNameImplementors = []string{"OwnedName"}
+
+func (ec *executionContext) _OwnedName(ctx context.Context, sel ast.SelectionSet, obj *intake.Ownership) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, ownedNameImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("OwnedName")
+		case "registry":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._OwnedName_registry(ctx, field, obj)
+				})
+		case "package":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._OwnedName_package(ctx, field, obj)
+				})
+		case "since":
+			out.Values[i] = ec._OwnedName_since(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var ownedNameConnectionImplementors = []string{"OwnedNameConnection"}
+
+func (ec *executionContext) _OwnedNameConnection(ctx context.Context, sel ast.SelectionSet, obj *api.OwnedNameConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, ownedNameConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("OwnedNameConnection")
+		case "edges":
+			out.Values[i] = ec._OwnedNameConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._OwnedNameConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var ownedNameEdgeImplementors = []string{"OwnedNameEdge"}
+
+func (ec *executionContext) _OwnedNameEdge(ctx context.Context, sel ast.SelectionSet, obj *api.OwnedNameEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, ownedNameEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("OwnedNameEdge")
+		case "cursor":
+			out.Values[i] = ec._OwnedNameEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._OwnedNameEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var ownershipImplementors = []string{"Ownership"}
+
+func (ec *executionContext) _Ownership(ctx context.Context, sel ast.SelectionSet, obj *api.Ownership) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, ownershipImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Ownership")
+		case "owner":
+			out.Values[i] = ec._Ownership_owner(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "closed":
+			out.Values[i] = ec._Ownership_closed(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "ledger":
+			out.Values[i] = ec._Ownership_ledger(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "switches":
+			out.Values[i] = ec._Ownership_switches(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "wouldHide":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Ownership_wouldHide(ctx, field, obj)
+				})
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var packageImplementors = []string{"Package", "Node"}
 
 func (ec *executionContext) _Package(ctx context.Context, sel ast.SelectionSet, obj *api.Package) graphql.Marshaler {
@@ -23059,6 +30488,24 @@ func (ec *executionContext) _Package(ctx context.Context, sel ast.SelectionSet, 
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Package_versions(ctx, field, obj)
+				})
+		case "tags":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Package_tags(ctx, field, obj)
+				})
+		case "maintainers":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Package_maintainers(ctx, field, obj)
+				})
+		case "ownership":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Package_ownership(ctx, field, obj)
 				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -23187,6 +30634,459 @@ func (ec *executionContext) _PageInfo(ctx context.Context, sel ast.SelectionSet,
 		case "endCursor":
 			out.Values[i] = ec._PageInfo_endCursor(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var promoteVersionPayloadImplementors = []string{"PromoteVersionPayload"}
+
+func (ec *executionContext) _PromoteVersionPayload(ctx context.Context, sel ast.SelectionSet, obj *api.PromoteVersionPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, promoteVersionPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PromoteVersionPayload")
+		case "version":
+			out.Values[i] = ec._PromoteVersionPayload_version(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._PromoteVersionPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var pullImplementors = []string{"Pull", "Node"}
+
+func (ec *executionContext) _Pull(ctx context.Context, sel ast.SelectionSet, obj *ent.Pull) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, pullImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Pull")
+		case "id":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Pull_id(ctx, field, obj)
+				})
+		case "registry":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Pull_registry(ctx, field, obj)
+				})
+		case "source":
+			out.Values[i] = ec._Pull_source(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "pulledBy":
+			out.Values[i] = ec._Pull_pulledBy(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "startedAt":
+			out.Values[i] = ec._Pull_startedAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "endedAt":
+			out.Values[i] = ec._Pull_endedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "total":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Pull_total(ctx, field, obj)
+				})
+		case "held":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Pull_held(ctx, field, obj)
+				})
+		case "refused":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Pull_refused(ctx, field, obj)
+				})
+		case "failed":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Pull_failed(ctx, field, obj)
+				})
+		case "items":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Pull_items(ctx, field, obj)
+				})
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var pullConnectionImplementors = []string{"PullConnection"}
+
+func (ec *executionContext) _PullConnection(ctx context.Context, sel ast.SelectionSet, obj *api.PullConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, pullConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PullConnection")
+		case "edges":
+			out.Values[i] = ec._PullConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._PullConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var pullEdgeImplementors = []string{"PullEdge"}
+
+func (ec *executionContext) _PullEdge(ctx context.Context, sel ast.SelectionSet, obj *api.PullEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, pullEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PullEdge")
+		case "cursor":
+			out.Values[i] = ec._PullEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._PullEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var pullItemImplementors = []string{"PullItem"}
+
+func (ec *executionContext) _PullItem(ctx context.Context, sel ast.SelectionSet, obj *ent.PullItem) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, pullItemImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PullItem")
+		case "package":
+			out.Values[i] = ec._PullItem_package(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "version":
+			out.Values[i] = ec._PullItem_version(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "state":
+			out.Values[i] = ec._PullItem_state(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "reason":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._PullItem_reason(ctx, field, obj)
+				})
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var pullItemConnectionImplementors = []string{"PullItemConnection"}
+
+func (ec *executionContext) _PullItemConnection(ctx context.Context, sel ast.SelectionSet, obj *api.PullItemConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, pullItemConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PullItemConnection")
+		case "edges":
+			out.Values[i] = ec._PullItemConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._PullItemConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var pullItemEdgeImplementors = []string{"PullItemEdge"}
+
+func (ec *executionContext) _PullItemEdge(ctx context.Context, sel ast.SelectionSet, obj *api.PullItemEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, pullItemEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PullItemEdge")
+		case "cursor":
+			out.Values[i] = ec._PullItemEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._PullItemEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var pullLockfilePayloadImplementors = []string{"PullLockfilePayload"}
+
+func (ec *executionContext) _PullLockfilePayload(ctx context.Context, sel ast.SelectionSet, obj *api.PullLockfilePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, pullLockfilePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PullLockfilePayload")
+		case "pull":
+			out.Values[i] = ec._PullLockfilePayload_pull(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "left":
+			out.Values[i] = ec._PullLockfilePayload_left(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "leftCount":
+			out.Values[i] = ec._PullLockfilePayload_leftCount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._PullLockfilePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var pullVersionPayloadImplementors = []string{"PullVersionPayload"}
+
+func (ec *executionContext) _PullVersionPayload(ctx context.Context, sel ast.SelectionSet, obj *api.PullVersionPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, pullVersionPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PullVersionPayload")
+		case "version":
+			out.Values[i] = ec._PullVersionPayload_version(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._PullVersionPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var pushVersionPayloadImplementors = []string{"PushVersionPayload"}
+
+func (ec *executionContext) _PushVersionPayload(ctx context.Context, sel ast.SelectionSet, obj *api.PushVersionPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, pushVersionPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PushVersionPayload")
+		case "version":
+			out.Values[i] = ec._PushVersionPayload_version(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._PushVersionPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
 		default:
@@ -23352,6 +31252,18 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 				true, false,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Query_cascade(ctx, field)
+				})
+		case "pull":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_pull(ctx, field)
+				})
+		case "ownership":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_ownership(ctx, field)
 				})
 		case "advisory":
 			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
@@ -23535,6 +31447,36 @@ func (ec *executionContext) _Registry(ctx context.Context, sel ast.SelectionSet,
 				true, false,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Registry_holds(ctx, field, obj)
+				})
+		case "forwarding":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Registry_forwarding(ctx, field, obj)
+				})
+		case "ownedNames":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Registry_ownedNames(ctx, field, obj)
+				})
+		case "nameSwitches":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Registry_nameSwitches(ctx, field, obj)
+				})
+		case "stagedVersions":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Registry_stagedVersions(ctx, field, obj)
+				})
+		case "pulls":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Registry_pulls(ctx, field, obj)
 				})
 		case "clientSettings":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
@@ -23910,6 +31852,44 @@ func (ec *executionContext) _RemoveRulePayload(ctx context.Context, sel ast.Sele
 	return out
 }
 
+var removeTagPayloadImplementors = []string{"RemoveTagPayload"}
+
+func (ec *executionContext) _RemoveTagPayload(ctx context.Context, sel ast.SelectionSet, obj *api.RemoveTagPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, removeTagPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RemoveTagPayload")
+		case "package":
+			out.Values[i] = ec._RemoveTagPayload_package(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RemoveTagPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var removeUpstreamPayloadImplementors = []string{"RemoveUpstreamPayload"}
 
 func (ec *executionContext) _RemoveUpstreamPayload(ctx context.Context, sel ast.SelectionSet, obj *api.RemoveUpstreamPayload) graphql.Marshaler {
@@ -24237,6 +32217,279 @@ func (ec *executionContext) _Rule(ctx context.Context, sel ast.SelectionSet, obj
 	return out
 }
 
+var setForwardingPayloadImplementors = []string{"SetForwardingPayload"}
+
+func (ec *executionContext) _SetForwardingPayload(ctx context.Context, sel ast.SelectionSet, obj *api.SetForwardingPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, setForwardingPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SetForwardingPayload")
+		case "registry":
+			out.Values[i] = ec._SetForwardingPayload_registry(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._SetForwardingPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var setNameSwitchPayloadImplementors = []string{"SetNameSwitchPayload"}
+
+func (ec *executionContext) _SetNameSwitchPayload(ctx context.Context, sel ast.SelectionSet, obj *api.SetNameSwitchPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, setNameSwitchPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SetNameSwitchPayload")
+		case "ownership":
+			out.Values[i] = ec._SetNameSwitchPayload_ownership(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._SetNameSwitchPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var setTagPayloadImplementors = []string{"SetTagPayload"}
+
+func (ec *executionContext) _SetTagPayload(ctx context.Context, sel ast.SelectionSet, obj *api.SetTagPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, setTagPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SetTagPayload")
+		case "package":
+			out.Values[i] = ec._SetTagPayload_package(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._SetTagPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var stagedVersionImplementors = []string{"StagedVersion", "Node"}
+
+func (ec *executionContext) _StagedVersion(ctx context.Context, sel ast.SelectionSet, obj *intake.Staged) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, stagedVersionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("StagedVersion")
+		case "id":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._StagedVersion_id(ctx, field, obj)
+				})
+		case "registry":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._StagedVersion_registry(ctx, field, obj)
+				})
+		case "package":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._StagedVersion_package(ctx, field, obj)
+				})
+		case "version":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._StagedVersion_version(ctx, field, obj)
+				})
+		case "tags":
+			out.Values[i] = ec._StagedVersion_tags(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "digest":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._StagedVersion_digest(ctx, field, obj)
+				})
+		case "license":
+			out.Values[i] = ec._StagedVersion_license(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "stagedBy":
+			out.Values[i] = ec._StagedVersion_stagedBy(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "stagedAt":
+			out.Values[i] = ec._StagedVersion_stagedAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var stagedVersionConnectionImplementors = []string{"StagedVersionConnection"}
+
+func (ec *executionContext) _StagedVersionConnection(ctx context.Context, sel ast.SelectionSet, obj *api.StagedVersionConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, stagedVersionConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("StagedVersionConnection")
+		case "edges":
+			out.Values[i] = ec._StagedVersionConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._StagedVersionConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "totalCount":
+			out.Values[i] = ec._StagedVersionConnection_totalCount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var stagedVersionEdgeImplementors = []string{"StagedVersionEdge"}
+
+func (ec *executionContext) _StagedVersionEdge(ctx context.Context, sel ast.SelectionSet, obj *api.StagedVersionEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, stagedVersionEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("StagedVersionEdge")
+		case "cursor":
+			out.Values[i] = ec._StagedVersionEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._StagedVersionEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var subscriptionImplementors = []string{"Subscription"}
 
 func (ec *executionContext) _Subscription(ctx context.Context, sel ast.SelectionSet) func(ctx context.Context) graphql.Marshaler {
@@ -24255,6 +32508,44 @@ func (ec *executionContext) _Subscription(ctx context.Context, sel ast.Selection
 	default:
 		panic("unknown field " + strconv.Quote(fields[0].Name))
 	}
+}
+
+var tagImplementors = []string{"Tag"}
+
+func (ec *executionContext) _Tag(ctx context.Context, sel ast.SelectionSet, obj *catalog.NamedTag) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, tagImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Tag")
+		case "name":
+			out.Values[i] = ec._Tag_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "version":
+			out.Values[i] = ec._Tag_version(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
 }
 
 var tokenImplementors = []string{"Token", "Node"}
@@ -24668,6 +32959,44 @@ func (ec *executionContext) _UndeleteRegistryPayload(ctx context.Context, sel as
 	return out
 }
 
+var unpublishVersionsPayloadImplementors = []string{"UnpublishVersionsPayload"}
+
+func (ec *executionContext) _UnpublishVersionsPayload(ctx context.Context, sel ast.SelectionSet, obj *api.UnpublishVersionsPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, unpublishVersionsPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UnpublishVersionsPayload")
+		case "package":
+			out.Values[i] = ec._UnpublishVersionsPayload_package(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._UnpublishVersionsPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var updateRegistryPayloadImplementors = []string{"UpdateRegistryPayload"}
 
 func (ec *executionContext) _UpdateRegistryPayload(ctx context.Context, sel ast.SelectionSet, obj *api.UpdateRegistryPayload) graphql.Marshaler {
@@ -24724,6 +33053,44 @@ func (ec *executionContext) _UpdateRulePayload(ctx context.Context, sel ast.Sele
 			}
 		case "userErrors":
 			out.Values[i] = ec._UpdateRulePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var uploadVersionPayloadImplementors = []string{"UploadVersionPayload"}
+
+func (ec *executionContext) _UploadVersionPayload(ctx context.Context, sel ast.SelectionSet, obj *api.UploadVersionPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, uploadVersionPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UploadVersionPayload")
+		case "version":
+			out.Values[i] = ec._UploadVersionPayload_version(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._UploadVersionPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -25017,6 +33384,12 @@ func (ec *executionContext) _Version(ctx context.Context, sel ast.SelectionSet, 
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Version_files(ctx, field, obj)
+				})
+		case "deprecation":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Version_deprecation(ctx, field, obj)
 				})
 		case "explain":
 			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
@@ -25593,6 +33966,11 @@ func (ec *executionContext) marshalNAdvisoryPackage2ᚖsluiceᚗdevᚋsluiceᚋg
 	return ec._AdvisoryPackage(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNApproveStagedVersionInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐApproveStagedVersionInput(ctx context.Context, v any) (api.ApproveStagedVersionInput, error) {
+	res, err := ec.unmarshalInputApproveStagedVersionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalNAuditEvent2ᚖsluiceᚗdevᚋsluiceᚋentᚐAuditEvent(ctx context.Context, sel ast.SelectionSet, v *ent.AuditEvent) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "AuditEvent!")
@@ -25819,6 +34197,11 @@ func (ec *executionContext) marshalNDeliveryEdge2ᚖsluiceᚗdevᚋsluiceᚋgrap
 	return ec._DeliveryEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNDeprecateVersionsInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDeprecateVersionsInput(ctx context.Context, v any) (api.DeprecateVersionsInput, error) {
+	res, err := ec.unmarshalInputDeprecateVersionsInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNDirection2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDirection(ctx context.Context, v any) (api.Direction, error) {
 	var res api.Direction
 	err := res.UnmarshalGQL(v)
@@ -25827,6 +34210,11 @@ func (ec *executionContext) unmarshalNDirection2sluiceᚗdevᚋsluiceᚋgraphᚋ
 
 func (ec *executionContext) marshalNDirection2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDirection(ctx context.Context, sel ast.SelectionSet, v api.Direction) graphql.Marshaler {
 	return v
+}
+
+func (ec *executionContext) unmarshalNDropStagedVersionInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDropStagedVersionInput(ctx context.Context, v any) (api.DropStagedVersionInput, error) {
+	res, err := ec.unmarshalInputDropStagedVersionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNEcosystem2sluiceᚗdevᚋsluiceᚋtenantsᚋcoordᚐEcosystem(ctx context.Context, v any) (coord.Ecosystem, error) {
@@ -25933,6 +34321,30 @@ func (ec *executionContext) marshalNFloat2float64(ctx context.Context, sel ast.S
 		graphql.AddInvalidNullFromMarshaler(ctx, "Float!")
 	}
 	return graphql.WrapContextMarshaler(ctx, res)
+}
+
+func (ec *executionContext) marshalNHiddenVersions2ᚕᚖsluiceᚗdevᚋsluiceᚋtenantsᚋgateᚐHiddenᚄ(ctx context.Context, sel ast.SelectionSet, v []*gate.Hidden) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNHiddenVersions2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋgateᚐHidden(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNHiddenVersions2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋgateᚐHidden(ctx context.Context, sel ast.SelectionSet, v *gate.Hidden) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "HiddenVersions!")
+		return graphql.Null
+	}
+	return ec._HiddenVersions(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNHold2ᚕᚖsluiceᚗdevᚋsluiceᚋentᚐHoldᚄ(ctx context.Context, sel ast.SelectionSet, v []*ent.Hold) graphql.Marshaler {
@@ -26091,6 +34503,34 @@ func (ec *executionContext) marshalNJSON2encodingᚋjsonᚐRawMessage(ctx contex
 	return res
 }
 
+func (ec *executionContext) marshalNLeftEntry2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐLeftEntryᚄ(ctx context.Context, sel ast.SelectionSet, v []*api.LeftEntry) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNLeftEntry2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐLeftEntry(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNLeftEntry2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐLeftEntry(ctx context.Context, sel ast.SelectionSet, v *api.LeftEntry) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "LeftEntry!")
+		return graphql.Null
+	}
+	return ec._LeftEntry(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNLicense2sluiceᚗdevᚋsluiceᚋtenantsᚋpolicyᚐLicenseFact(ctx context.Context, sel ast.SelectionSet, v policy.LicenseFact) graphql.Marshaler {
+	return ec._License(ctx, sel, &v)
+}
+
 func (ec *executionContext) marshalNLicenseRule2sluiceᚗdevᚋsluiceᚋtenantsᚋlicenseᚐRule(ctx context.Context, sel ast.SelectionSet, v license.Rule) graphql.Marshaler {
 	return ec._LicenseRule(ctx, sel, &v)
 }
@@ -26177,9 +34617,38 @@ func (ec *executionContext) marshalNLicenseState2sluiceᚗdevᚋsluiceᚋtenants
 	return res
 }
 
+func (ec *executionContext) unmarshalNLiftOwnershipInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐLiftOwnershipInput(ctx context.Context, v any) (api.LiftOwnershipInput, error) {
+	res, err := ec.unmarshalInputLiftOwnershipInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNLiftTombstoneInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐLiftTombstoneInput(ctx context.Context, v any) (api.LiftTombstoneInput, error) {
 	res, err := ec.unmarshalInputLiftTombstoneInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNMaintainer2ᚕᚖsluiceᚗdevᚋsluiceᚋtenantsᚋcoordᚐPersonᚄ(ctx context.Context, sel ast.SelectionSet, v []*coord.Person) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNMaintainer2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋcoordᚐPerson(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNMaintainer2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋcoordᚐPerson(ctx context.Context, sel ast.SelectionSet, v *coord.Person) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "Maintainer!")
+		return graphql.Null
+	}
+	return ec._Maintainer(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNMember2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋaccessᚐMember(ctx context.Context, sel ast.SelectionSet, v *access.Member) graphql.Marshaler {
@@ -26212,6 +34681,54 @@ func (ec *executionContext) marshalNMemberEdge2ᚖsluiceᚗdevᚋsluiceᚋgraph�
 		return graphql.Null
 	}
 	return ec._MemberEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNNameSwitch2ᚕᚖsluiceᚗdevᚋsluiceᚋtenantsᚋintakeᚐNameSwitchᚄ(ctx context.Context, sel ast.SelectionSet, v []*intake.NameSwitch) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNNameSwitch2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋintakeᚐNameSwitch(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNNameSwitch2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋintakeᚐNameSwitch(ctx context.Context, sel ast.SelectionSet, v *intake.NameSwitch) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "NameSwitch!")
+		return graphql.Null
+	}
+	return ec._NameSwitch(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNNameSwitchEdge2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐNameSwitchEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*api.NameSwitchEdge) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNNameSwitchEdge2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐNameSwitchEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNNameSwitchEdge2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐNameSwitchEdge(ctx context.Context, sel ast.SelectionSet, v *api.NameSwitchEdge) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "NameSwitchEdge!")
+		return graphql.Null
+	}
+	return ec._NameSwitchEdge(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNNode2ᚕsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐNode(ctx context.Context, sel ast.SelectionSet, v []api.Node) graphql.Marshaler {
@@ -26269,6 +34786,54 @@ func (ec *executionContext) marshalNOrigin2sluiceᚗdevᚋsluiceᚋtenantsᚋcoo
 	return res
 }
 
+func (ec *executionContext) marshalNOwnedName2ᚕᚖsluiceᚗdevᚋsluiceᚋtenantsᚋintakeᚐOwnershipᚄ(ctx context.Context, sel ast.SelectionSet, v []*intake.Ownership) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNOwnedName2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋintakeᚐOwnership(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNOwnedName2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋintakeᚐOwnership(ctx context.Context, sel ast.SelectionSet, v *intake.Ownership) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "OwnedName!")
+		return graphql.Null
+	}
+	return ec._OwnedName(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNOwnedNameEdge2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐOwnedNameEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*api.OwnedNameEdge) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNOwnedNameEdge2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐOwnedNameEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNOwnedNameEdge2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐOwnedNameEdge(ctx context.Context, sel ast.SelectionSet, v *api.OwnedNameEdge) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "OwnedNameEdge!")
+		return graphql.Null
+	}
+	return ec._OwnedNameEdge(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNPackage2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPackage(ctx context.Context, sel ast.SelectionSet, v *api.Package) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "Package!")
@@ -26307,6 +34872,113 @@ func (ec *executionContext) marshalNPageInfo2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋ
 		return graphql.Null
 	}
 	return ec._PageInfo(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNPromoteVersionInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPromoteVersionInput(ctx context.Context, v any) (api.PromoteVersionInput, error) {
+	res, err := ec.unmarshalInputPromoteVersionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNPull2ᚖsluiceᚗdevᚋsluiceᚋentᚐPull(ctx context.Context, sel ast.SelectionSet, v *ent.Pull) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "Pull!")
+		return graphql.Null
+	}
+	return ec._Pull(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNPullEdge2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPullEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*api.PullEdge) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNPullEdge2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPullEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNPullEdge2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPullEdge(ctx context.Context, sel ast.SelectionSet, v *api.PullEdge) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "PullEdge!")
+		return graphql.Null
+	}
+	return ec._PullEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNPullItem2ᚖsluiceᚗdevᚋsluiceᚋentᚐPullItem(ctx context.Context, sel ast.SelectionSet, v *ent.PullItem) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "PullItem!")
+		return graphql.Null
+	}
+	return ec._PullItem(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNPullItemConnection2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPullItemConnection(ctx context.Context, sel ast.SelectionSet, v *api.PullItemConnection) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "PullItemConnection!")
+		return graphql.Null
+	}
+	return ec._PullItemConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNPullItemEdge2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPullItemEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*api.PullItemEdge) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNPullItemEdge2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPullItemEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNPullItemEdge2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPullItemEdge(ctx context.Context, sel ast.SelectionSet, v *api.PullItemEdge) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "PullItemEdge!")
+		return graphql.Null
+	}
+	return ec._PullItemEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNPullLockfileInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPullLockfileInput(ctx context.Context, v any) (api.PullLockfileInput, error) {
+	res, err := ec.unmarshalInputPullLockfileInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNPullState2sluiceᚗdevᚋsluiceᚋentᚋpullitemᚐState(ctx context.Context, v any) (pullitem.State, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := pullitem.State(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNPullState2sluiceᚗdevᚋsluiceᚋentᚋpullitemᚐState(ctx context.Context, sel ast.SelectionSet, v pullitem.State) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "PullState!")
+	}
+	return res
+}
+
+func (ec *executionContext) unmarshalNPullVersionInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPullVersionInput(ctx context.Context, v any) (api.PullVersionInput, error) {
+	res, err := ec.unmarshalInputPullVersionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNPushVersionInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPushVersionInput(ctx context.Context, v any) (api.PushVersionInput, error) {
+	res, err := ec.unmarshalInputPushVersionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNQuarantinePackageInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐQuarantinePackageInput(ctx context.Context, v any) (api.QuarantinePackageInput, error) {
@@ -26444,6 +35116,11 @@ func (ec *executionContext) unmarshalNRemoveRuleInput2sluiceᚗdevᚋsluiceᚋgr
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNRemoveTagInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐRemoveTagInput(ctx context.Context, v any) (api.RemoveTagInput, error) {
+	res, err := ec.unmarshalInputRemoveTagInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNRemoveUpstreamInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐRemoveUpstreamInput(ctx context.Context, v any) (api.RemoveUpstreamInput, error) {
 	res, err := ec.unmarshalInputRemoveUpstreamInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -26573,6 +35250,21 @@ func (ec *executionContext) marshalNRuleScope2sluiceᚗdevᚋsluiceᚋtenantsᚋ
 	return res
 }
 
+func (ec *executionContext) unmarshalNSetForwardingInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐSetForwardingInput(ctx context.Context, v any) (api.SetForwardingInput, error) {
+	res, err := ec.unmarshalInputSetForwardingInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNSetNameSwitchInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐSetNameSwitchInput(ctx context.Context, v any) (api.SetNameSwitchInput, error) {
+	res, err := ec.unmarshalInputSetNameSwitchInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNSetTagInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐSetTagInput(ctx context.Context, v any) (api.SetTagInput, error) {
+	res, err := ec.unmarshalInputSetTagInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNSeverity2sluiceᚗdevᚋsluiceᚋtenantsᚋpolicyᚐSeverity(ctx context.Context, v any) (policy.Severity, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := unmarshalNSeverity2sluiceᚗdevᚋsluiceᚋtenantsᚋpolicyᚐSeverity[tmp]
@@ -26604,6 +35296,38 @@ var (
 		policy.SeverityCritical: "CRITICAL",
 	}
 )
+
+func (ec *executionContext) marshalNStagedVersion2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋintakeᚐStaged(ctx context.Context, sel ast.SelectionSet, v *intake.Staged) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "StagedVersion!")
+		return graphql.Null
+	}
+	return ec._StagedVersion(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNStagedVersionEdge2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐStagedVersionEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*api.StagedVersionEdge) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNStagedVersionEdge2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐStagedVersionEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNStagedVersionEdge2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐStagedVersionEdge(ctx context.Context, sel ast.SelectionSet, v *api.StagedVersionEdge) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "StagedVersionEdge!")
+		return graphql.Null
+	}
+	return ec._StagedVersionEdge(ctx, sel, v)
+}
 
 func (ec *executionContext) unmarshalNString2string(ctx context.Context, v any) (string, error) {
 	res, err := graphql.UnmarshalString(v)
@@ -26656,6 +35380,30 @@ func (ec *executionContext) unmarshalNSubjectKind2sluiceᚗdevᚋsluiceᚋgraph�
 
 func (ec *executionContext) marshalNSubjectKind2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐSubjectKind(ctx context.Context, sel ast.SelectionSet, v api.SubjectKind) graphql.Marshaler {
 	return v
+}
+
+func (ec *executionContext) marshalNTag2ᚕᚖsluiceᚗdevᚋsluiceᚋtenantsᚋcatalogᚐNamedTagᚄ(ctx context.Context, sel ast.SelectionSet, v []*catalog.NamedTag) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNTag2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋcatalogᚐNamedTag(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNTag2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋcatalogᚐNamedTag(ctx context.Context, sel ast.SelectionSet, v *catalog.NamedTag) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "Tag!")
+		return graphql.Null
+	}
+	return ec._Tag(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNTime2timeᚐTime(ctx context.Context, v any) (time.Time, error) {
@@ -26741,6 +35489,11 @@ func (ec *executionContext) unmarshalNUndeleteRegistryInput2sluiceᚗdevᚋsluic
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNUnpublishVersionsInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUnpublishVersionsInput(ctx context.Context, v any) (api.UnpublishVersionsInput, error) {
+	res, err := ec.unmarshalInputUnpublishVersionsInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNUpdateRegistryInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUpdateRegistryInput(ctx context.Context, v any) (api.UpdateRegistryInput, error) {
 	res, err := ec.unmarshalInputUpdateRegistryInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -26748,6 +35501,21 @@ func (ec *executionContext) unmarshalNUpdateRegistryInput2sluiceᚗdevᚋsluice�
 
 func (ec *executionContext) unmarshalNUpdateRuleInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUpdateRuleInput(ctx context.Context, v any) (api.UpdateRuleInput, error) {
 	res, err := ec.unmarshalInputUpdateRuleInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNUpload2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUpload(ctx context.Context, v any) (api.Upload, error) {
+	var res api.Upload
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNUpload2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUpload(ctx context.Context, sel ast.SelectionSet, v api.Upload) graphql.Marshaler {
+	return v
+}
+
+func (ec *executionContext) unmarshalNUploadVersionInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUploadVersionInput(ctx context.Context, v any) (api.UploadVersionInput, error) {
+	res, err := ec.unmarshalInputUploadVersionInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -27045,6 +35813,13 @@ func (ec *executionContext) marshalOAdvisory2ᚖsluiceᚗdevᚋsluiceᚋtenants�
 	return ec._Advisory(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOApproveStagedVersionPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐApproveStagedVersionPayload(ctx context.Context, sel ast.SelectionSet, v *api.ApproveStagedVersionPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ApproveStagedVersionPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalOArrival2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐArrival(ctx context.Context, v any) (*api.Arrival, error) {
 	if v == nil {
 		return nil, nil
@@ -27195,6 +35970,20 @@ func (ec *executionContext) marshalODeleteVersionPayload2ᚖsluiceᚗdevᚋsluic
 	return ec._DeleteVersionPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalODeprecateVersionsPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDeprecateVersionsPayload(ctx context.Context, sel ast.SelectionSet, v *api.DeprecateVersionsPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._DeprecateVersionsPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalODropStagedVersionPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDropStagedVersionPayload(ctx context.Context, sel ast.SelectionSet, v *api.DropStagedVersionPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._DropStagedVersionPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalODuration2ᚖtimeᚐDuration(ctx context.Context, v any) (*time.Duration, error) {
 	if v == nil {
 		return nil, nil
@@ -27307,6 +36096,13 @@ func (ec *executionContext) marshalOFloat2ᚖfloat64(ctx context.Context, sel as
 	_ = sel
 	res := graphql.MarshalFloatContext(*v)
 	return graphql.WrapContextMarshaler(ctx, res)
+}
+
+func (ec *executionContext) marshalOForwarding2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋregistryᚐForwarding(ctx context.Context, sel ast.SelectionSet, v *registry.Forwarding) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Forwarding(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOHold2ᚖsluiceᚗdevᚋsluiceᚋentᚐHold(ctx context.Context, sel ast.SelectionSet, v *ent.Hold) graphql.Marshaler {
@@ -27459,6 +36255,13 @@ func (ec *executionContext) unmarshalOLicensePolicyInput2ᚖsluiceᚗdevᚋsluic
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) marshalOLiftOwnershipPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐLiftOwnershipPayload(ctx context.Context, sel ast.SelectionSet, v *api.LiftOwnershipPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._LiftOwnershipPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOLiftTombstonePayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐLiftTombstonePayload(ctx context.Context, sel ast.SelectionSet, v *api.LiftTombstonePayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -27478,6 +36281,13 @@ func (ec *executionContext) marshalOMemberConnection2ᚖsluiceᚗdevᚋsluiceᚋ
 		return graphql.Null
 	}
 	return ec._MemberConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalONameSwitchConnection2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐNameSwitchConnection(ctx context.Context, sel ast.SelectionSet, v *api.NameSwitchConnection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._NameSwitchConnection(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalONewRemoteInput2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐNewRemoteInput(ctx context.Context, v any) (*api.NewRemoteInput, error) {
@@ -27540,6 +36350,20 @@ func (ec *executionContext) marshalOOrganization2ᚖsluiceᚗdevᚋsluiceᚋtena
 	return ec._Organization(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOOwnedNameConnection2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐOwnedNameConnection(ctx context.Context, sel ast.SelectionSet, v *api.OwnedNameConnection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._OwnedNameConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOOwnership2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐOwnership(ctx context.Context, sel ast.SelectionSet, v *api.Ownership) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Ownership(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOPackage2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPackage(ctx context.Context, sel ast.SelectionSet, v *api.Package) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -27552,6 +36376,13 @@ func (ec *executionContext) marshalOPackageConnection2ᚖsluiceᚗdevᚋsluice�
 		return graphql.Null
 	}
 	return ec._PackageConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOPromoteVersionPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPromoteVersionPayload(ctx context.Context, sel ast.SelectionSet, v *api.PromoteVersionPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._PromoteVersionPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOPublishedFrom2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPublishedFrom(ctx context.Context, v any) (*api.PublishedFrom, error) {
@@ -27571,6 +36402,60 @@ func (ec *executionContext) marshalOPublishedFrom2ᚖsluiceᚗdevᚋsluiceᚋgra
 	_ = ctx
 	res := graphql.MarshalString(string(*v))
 	return res
+}
+
+func (ec *executionContext) marshalOPull2ᚖsluiceᚗdevᚋsluiceᚋentᚐPull(ctx context.Context, sel ast.SelectionSet, v *ent.Pull) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Pull(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOPullConnection2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPullConnection(ctx context.Context, sel ast.SelectionSet, v *api.PullConnection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._PullConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOPullLockfilePayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPullLockfilePayload(ctx context.Context, sel ast.SelectionSet, v *api.PullLockfilePayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._PullLockfilePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOPullState2ᚖsluiceᚗdevᚋsluiceᚋentᚋpullitemᚐState(ctx context.Context, v any) (*pullitem.State, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := pullitem.State(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOPullState2ᚖsluiceᚗdevᚋsluiceᚋentᚋpullitemᚐState(ctx context.Context, sel ast.SelectionSet, v *pullitem.State) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
+}
+
+func (ec *executionContext) marshalOPullVersionPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPullVersionPayload(ctx context.Context, sel ast.SelectionSet, v *api.PullVersionPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._PullVersionPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOPushVersionPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPushVersionPayload(ctx context.Context, sel ast.SelectionSet, v *api.PushVersionPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._PushVersionPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOQuarantinePayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐQuarantinePayload(ctx context.Context, sel ast.SelectionSet, v *api.QuarantinePayload) graphql.Marshaler {
@@ -27681,6 +36566,13 @@ func (ec *executionContext) marshalORemoveRulePayload2ᚖsluiceᚗdevᚋsluice�
 		return graphql.Null
 	}
 	return ec._RemoveRulePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalORemoveTagPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐRemoveTagPayload(ctx context.Context, sel ast.SelectionSet, v *api.RemoveTagPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._RemoveTagPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalORemoveUpstreamPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐRemoveUpstreamPayload(ctx context.Context, sel ast.SelectionSet, v *api.RemoveUpstreamPayload) graphql.Marshaler {
@@ -27836,6 +36728,27 @@ func (ec *executionContext) marshalORuleScope2ᚖsluiceᚗdevᚋsluiceᚋtenants
 	return res
 }
 
+func (ec *executionContext) marshalOSetForwardingPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐSetForwardingPayload(ctx context.Context, sel ast.SelectionSet, v *api.SetForwardingPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._SetForwardingPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOSetNameSwitchPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐSetNameSwitchPayload(ctx context.Context, sel ast.SelectionSet, v *api.SetNameSwitchPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._SetNameSwitchPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOSetTagPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐSetTagPayload(ctx context.Context, sel ast.SelectionSet, v *api.SetTagPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._SetTagPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalOSeverity2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋpolicyᚐSeverity(ctx context.Context, v any) (*policy.Severity, error) {
 	if v == nil {
 		return nil, nil
@@ -27871,6 +36784,13 @@ var (
 		policy.SeverityCritical: "CRITICAL",
 	}
 )
+
+func (ec *executionContext) marshalOStagedVersionConnection2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐStagedVersionConnection(ctx context.Context, sel ast.SelectionSet, v *api.StagedVersionConnection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._StagedVersionConnection(ctx, sel, v)
+}
 
 func (ec *executionContext) unmarshalOString2ᚕstringᚄ(ctx context.Context, v any) ([]string, error) {
 	if v == nil {
@@ -27923,6 +36843,22 @@ func (ec *executionContext) marshalOString2ᚖstring(ctx context.Context, sel as
 	_ = ctx
 	res := graphql.MarshalString(*v)
 	return res
+}
+
+func (ec *executionContext) unmarshalOSwitchPosition2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐSwitchPosition(ctx context.Context, v any) (*api.SwitchPosition, error) {
+	if v == nil {
+		return nil, nil
+	}
+	var res = new(api.SwitchPosition)
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOSwitchPosition2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐSwitchPosition(ctx context.Context, sel ast.SelectionSet, v *api.SwitchPosition) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return v
 }
 
 func (ec *executionContext) unmarshalOTime2ᚖtimeᚐTime(ctx context.Context, v any) (*time.Time, error) {
@@ -27985,6 +36921,13 @@ func (ec *executionContext) marshalOUndeleteRegistryPayload2ᚖsluiceᚗdevᚋsl
 	return ec._UndeleteRegistryPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOUnpublishVersionsPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUnpublishVersionsPayload(ctx context.Context, sel ast.SelectionSet, v *api.UnpublishVersionsPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._UnpublishVersionsPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOUpdateRegistryPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUpdateRegistryPayload(ctx context.Context, sel ast.SelectionSet, v *api.UpdateRegistryPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -27997,6 +36940,13 @@ func (ec *executionContext) marshalOUpdateRulePayload2ᚖsluiceᚗdevᚋsluice�
 		return graphql.Null
 	}
 	return ec._UpdateRulePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOUploadVersionPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUploadVersionPayload(ctx context.Context, sel ast.SelectionSet, v *api.UploadVersionPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._UploadVersionPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOUpstream2ᚖsluiceᚗdevᚋsluiceᚋentᚐUpstream(ctx context.Context, sel ast.SelectionSet, v *ent.Upstream) graphql.Marshaler {

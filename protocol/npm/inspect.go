@@ -26,6 +26,7 @@ var usual = bounds{entries: 100_000, expanded: 2 << 30, ratio: 200, slack: 64 <<
 // contents is what was found in a tarball.
 type contents struct {
 	name, version string // as package.json says
+	packageJSON   string // the file
 	files         int
 	unpacked      int64 // bytes of all files
 	runs          bool  // package.json has a preinstall, install or postinstall script

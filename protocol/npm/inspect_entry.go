@@ -117,7 +117,7 @@ func (w *inspection) finish() (*contents, error) {
 	if err != nil {
 		return nil, tarballWrong("its package.json cannot be used: %s", explain(err))
 	}
-	w.contents.builds = w.gyp && builds
+	w.contents.builds, w.contents.packageJSON = w.gyp && builds, string(raw)
 	return &w.contents, nil
 }
 

@@ -50,6 +50,10 @@ func TestInspect_TellsWhatIsInATarball(t *testing.T) {
 			for _, e := range c.entries {
 				c.want.unpacked += int64(len(e.Body))
 			}
+			if !strings.Contains(got.packageJSON, `"name"`) {
+				t.Errorf("package.json is %q", got.packageJSON)
+			}
+			got.packageJSON = ""
 			if *got != c.want {
 				t.Errorf("%+v, want %+v", *got, c.want)
 			}

@@ -116,6 +116,11 @@ func (u *upload) store(ctx context.Context) (in intake.PublishInput, err error) 
 	if err != nil {
 		return in, err
 	}
+	return u.keep(ctx, pub)
+}
+
+// keep makes the bytes of a publication durable.
+func (u *upload) keep(ctx context.Context, pub *publication) (in intake.PublishInput, err error) {
 	info, err := u.pending.Commit(ctx, pub.declared)
 	var other *blob.Mismatch
 	if errors.As(err, &other) {

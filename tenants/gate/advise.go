@@ -166,7 +166,7 @@ func (a *advising) closer(ctx context.Context, tx *db.Tx) ([]string, error) {
 
 // sources reports what kinds of remotes can have a package.
 func (a *advising) sources(name string) (internal, public bool) {
-	c := a.g.compilerOf(a.at.proto, a.at.shape, a.at.root, coord.Package{Ecosystem: a.at.root.Ecosystem, Name: name})
+	c := a.g.compiler(a.at, coord.Package{Ecosystem: a.at.root.Ecosystem, Name: name})
 	own, others := c.reachable()
 	return len(own) > 0, len(others) > 0
 }

@@ -56,22 +56,23 @@ type asked struct {
 	blocker *asked    // an internal remote that fails, for which this one must not answer (O3)
 }
 
-func (g *Gate) compile(ctx context.Context, key viewKey) (*View, error) {
-	p, err := g.protocol(key.pkg.Ecosystem)
+// compilerOf returns a compiler that has read the database, and asked nobody yet.
+func (g *Gate) compilerOf(ctx context.Context, key viewKey) (*compiler, error) {
+	at, err := g.place(ctx, "list", key.registry, key.pkg.Ecosystem)
 	if err != nil {
 		return nil, err
 	}
-	shape, err := g.Shapes.Of(ctx)
-	if err != nil {
-		return nil, err
-	}
-	root := shape.Node(key.registry)
-	if root == nil || root.Ecosystem != key.pkg.Ecosystem {
-		return nil, errs.New(errs.NotFound, "list", "there is no such registry")
-	}
-	c := g.compilerOf(p, shape, root, key.pkg)
+	c := g.compiler(at, key.pkg)
 	if err := g.DB.InSnapshot(ctx, c.readState); err != nil {
 		return nil, errs.Wrap(err, errs.Unavailable, "list", "the state of %s cannot be read at the moment", key.pkg.Name)
+	}
+	return c, nil
+}
+
+func (g *Gate) compile(ctx context.Context, key viewKey) (*View, error) {
+	c, err := g.compilerOf(ctx, key)
+	if err != nil {
+		return nil, err
 	}
 	if err := c.askRemotes(ctx); err != nil {
 		return nil, err
@@ -84,9 +85,10 @@ func (g *Gate) compile(ctx context.Context, key viewKey) (*View, error) {
 	return c.view(ctx, key, res)
 }
 
-func (g *Gate) compilerOf(p Protocol, shape *registry.Snapshot, root *registry.Node, pkg coord.Package) *compiler {
-	return &compiler{naming: naming{shape: shape, pkg: pkg, remotes: map[uuid.UUID]*asked{}},
-		g: g, org: shape.Org, proto: p, now: g.Now(), root: root, upward: root.Upward(), matches: map[string][]policy.Match{}, stored: map[uuid.UUID]*Listed{},
+// compiler returns a compiler that has read nothing yet.
+func (g *Gate) compiler(at place, pkg coord.Package) *compiler {
+	return &compiler{naming: naming{shape: at.shape, pkg: pkg, remotes: map[uuid.UUID]*asked{}},
+		g: g, org: at.shape.Org, proto: at.proto, now: g.Now(), root: at.root, upward: at.root.Upward(), matches: map[string][]policy.Match{}, stored: map[uuid.UUID]*Listed{},
 		results: map[*registry.Node]*result{}, above: map[*registry.Node][]*registry.Node{}}
 }
 

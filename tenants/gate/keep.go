@@ -178,28 +178,37 @@ func holders(c *candidate) (out []catalog.Holder, ids []uuid.UUID) {
 // Review brings the bytes of a version in for the registry and delivers
 // nothing (Q6). A version that its source no longer has is NotFound.
 func (g *Gate) Review(ctx context.Context, reg uuid.UUID, version coord.Version) error {
+	_, err := g.bring(ctx, reg, version, catalog.ByReview)
+	return err
+}
+
+// bring has a registry hold a version and delivers nothing. Only a review brings
+// in what is withheld.
+func (g *Gate) bring(ctx context.Context, reg uuid.UUID, version coord.Version, how string) (*Refusal, error) {
 	v, err := g.List(ctx, reg, version.Package)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	e := v.Entry(version.Version)
 	switch {
 	case e == nil:
-		return errs.New(errs.NotFound, "review", "%s@%s is not known any more", version.Name, version.Version)
+		return nil, errs.New(errs.NotFound, "bring in", "%s@%s is not known in the registry %q or above it", version.Name, version.Version, v.Name)
+	case how != catalog.ByReview && e.Decision.Withheld():
+		return g.Refuse(ctx, v, e)
 	case e.Held:
-		return nil
+		return nil, nil
 	case e.source.release != nil:
-		return g.keep(ctx, v, e, catalog.ByReview)
+		return nil, g.keep(ctx, v, e, how)
 	case len(e.Files) == 0 || e.Files[0].URL == "":
-		return errs.New(errs.NotFound, "review", "no source has %s@%s", version.Name, version.Version)
+		return nil, errs.New(errs.NotFound, "bring in", "no source has %s@%s", version.Name, version.Version)
 	}
-	fl, _, err := g.fly(ctx, v, e, e.Files[0], catalog.ByReview)
+	fl, _, err := g.fly(ctx, v, e, e.Files[0], how)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := fl.wait(ctx); err != nil {
-		return err
+		return nil, err
 	}
-	_, err = g.keepFetched(ctx, v, e, fl, catalog.ByReview)
-	return err
+	_, err = g.keepFetched(ctx, v, e, fl, how)
+	return nil, err
 }

@@ -55,7 +55,7 @@ func (g *Gate) recall(ctx context.Context, tx *db.Tx, at place, names []string) 
 	out := make(map[string]*recalled, len(names))
 	var remotes []uuid.UUID
 	for _, name := range names {
-		c := g.compilerOf(at.proto, at.shape, at.root, coord.Package{Ecosystem: at.root.Ecosystem, Name: name})
+		c := g.compiler(at, coord.Package{Ecosystem: at.root.Ecosystem, Name: name})
 		if err := c.readState(ctx, tx); err != nil {
 			return nil, err
 		}

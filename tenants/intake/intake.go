@@ -23,6 +23,7 @@ import (
 
 	"sluice.dev/sluice/ent/db"
 	"sluice.dev/sluice/tenants/audit"
+	"sluice.dev/sluice/tenants/catalog"
 	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/errs"
 	"sluice.dev/sluice/tenants/gate"
@@ -46,6 +47,10 @@ type Gate interface {
 	WouldHide(ctx context.Context, registry uuid.UUID, pkg coord.Package) ([]gate.Hidden, error)
 	// List returns the view of a package in a registry, or NotFound.
 	List(ctx context.Context, registry uuid.UUID, pkg coord.Package) (*gate.View, error)
+	// Pull brings a version in along its path, or refuses it.
+	Pull(ctx context.Context, registry uuid.UUID, v coord.Version) (*gate.Refusal, error)
+	// Admit says what the gate would say of a release in another registry.
+	Admit(ctx context.Context, registry uuid.UUID, pkg coord.Package, rel *catalog.Release) (gate.Admission, error)
 }
 
 // Service is the use cases.

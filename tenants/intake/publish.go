@@ -138,6 +138,9 @@ func (s *Service) publish(ctx context.Context, tx *db.Tx, n *registry.Node, v co
 	if err := describe(ctx, tx, now, n, v.Package, in); err != nil {
 		return err
 	}
+	if err := s.forward(ctx, tx, n, v); err != nil {
+		return err
+	}
 	return s.Audit.Record(ctx, tx, audit.Event{Action: "version:publish", ObjectType: "version", ObjectID: v.Name + "@" + v.Version, Registry: n.ID,
 		After: map[string]any{"sha256": digest, "tags": in.Tags}})
 }

@@ -40,6 +40,7 @@ type Node struct {
 	Internal      bool // O2
 	AnonymousRead bool
 	Archived      bool
+	Forward       Forwarding
 	Edges         []Edge        // upstreams in order
 	Rules         []policy.Rule // in order
 	Below         []*Node       // registries that have this one as a direct upstream
@@ -240,7 +241,7 @@ func (s *Snapshots) Read(ctx context.Context, tx *db.Tx) (*Snapshot, error) {
 	}
 	for _, r := range rows {
 		n := &Node{ID: r.ID, Ecosystem: r.Ecosystem, Firewall: r.Kind == Firewall, Name: r.Name, Internal: r.Internal,
-			AnonymousRead: r.AnonymousRead, Archived: r.ArchivedAt != nil}
+			AnonymousRead: r.AnonymousRead, Archived: r.ArchivedAt != nil, Forward: forwardingOf(r)}
 		out.byID[n.ID], out.byName[n.Name] = n, n
 	}
 	if err := readRules(ctx, tx, out); err != nil {
