@@ -25,7 +25,7 @@ type tokenAnswer struct {
 	// Token is the whole secret of a new token. In lists it is what all secrets
 	// begin with: npm revokes by value only what begins like one that is listed.
 	Token    string     `json:"token"`
-	Key      uuid.UUID  `json:"key"`
+	Key      string     `json:"key"` // without hyphens: npm prints what looks like a UUID as ***
 	Name     string     `json:"name"`
 	Hint     string     `json:"hint"` // the secret's last characters
 	Created  time.Time  `json:"created"`
@@ -38,7 +38,7 @@ type tokenAnswer struct {
 }
 
 func answerOf(k access.Token) tokenAnswer {
-	out := tokenAnswer{Token: "sluice_", Key: k.ID, Name: k.Name, Hint: k.Hint, Created: k.CreatedAt, Updated: k.CreatedAt, Expires: k.ExpiresAt,
+	out := tokenAnswer{Token: "sluice_", Key: strings.ReplaceAll(k.ID.String(), "-", ""), Name: k.Name, Hint: k.Hint, Created: k.CreatedAt, Updated: k.CreatedAt, Expires: k.ExpiresAt,
 		Used: k.LastUsedAt, ReadOnly: !k.Write, Packages: k.Packages}
 	if len(k.Networks) > 0 {
 		out.Networks = k.Networks

@@ -44,7 +44,7 @@ var (
 
 // below are the endpoints below /-/. A literal segment wins over one in braces,
 // so the order among them does not matter.
-var below = table(registryPaths, auditPaths, searchPaths, keysPaths, attestationPaths, tagPaths, userPaths, stagePaths,
+var below = table(registryPaths, auditPaths, searchPaths, keysPaths, attestationPaths, tagPaths, userPaths, ownerPaths, stagePaths,
 	profilePaths, tokenPaths, accessPaths, trustPaths)
 
 // table splits the paths of endpoints once. Families may share a path, each

@@ -102,9 +102,12 @@ func (u *upload) drop() {
 }
 
 // existing says about a version that the registry has what npm's registry says,
-// which clients look for.
+// which clients look for, and refuses a spent number with the same status.
 func existing(err error, version string) error {
-	if !errors.Is(err, intake.ErrExists) {
+	switch {
+	case errors.Is(err, intake.ErrSpent):
+		return errs.Wrap(err, errs.Forbidden, opPublish, "%s", errs.Public(err)).On("version")
+	case !errors.Is(err, intake.ErrExists):
 		return err
 	}
 	return errs.Wrap(err, errs.Forbidden, opPublish, "You cannot publish over the previously published versions: %s", version).On("version")

@@ -23,12 +23,12 @@ const couchUser = "org.couchdb.user:"
 
 // user answers GET /-/user/org.couchdb.user:{name}, with which npm owner makes a
 // maintainer out of a name.
-func (h *Handler) user(w http.ResponseWriter, r *http.Request, _ protocol.Target, p params) {
+func (h *Handler) user(w http.ResponseWriter, r *http.Request, t protocol.Target, p params) {
 	name, ok := strings.CutPrefix(p.vars["user"], couchUser)
 	var who coord.Person
 	err := error(nothingHere())
 	if ok {
-		who, err = h.person(r.Context(), name)
+		who, err = h.person(r.Context(), t, name)
 	}
 	if err != nil {
 		protocol.Problem(w, r, err)
@@ -37,8 +37,9 @@ func (h *Handler) user(w http.ResponseWriter, r *http.Request, _ protocol.Target
 	small(w, r, [][2]string{{"_id", couchUser + who.Name}, {"name", who.Name}, {"email", who.Email}, {"type", "user"}})
 }
 
-// person finds the subject itself, and members for who may see them.
-func (h *Handler) person(ctx context.Context, name string) (coord.Person, error) {
+// person finds the subject itself, and members for who may see them, or may
+// publish in the registry and so name its maintainers.
+func (h *Handler) person(ctx context.Context, t protocol.Target, name string) (coord.Person, error) {
 	me := author(ctx)
 	if me.Name == "" {
 		return coord.Person{}, errs.New(errs.Unauthenticated, "npm.user", "no token came with the request; looking people up needs one")
@@ -47,7 +48,12 @@ func (h *Handler) person(ctx context.Context, name string) (coord.Person, error)
 		return me, nil
 	}
 	nobody := errs.New(errs.NotFound, "npm.user", "there is no member %.254q here; people are named by their e-mail addresses", name)
-	if err := h.Access.Write(ctx, access.MemberRead, uuid.Nil, coord.Package{Ecosystem: coord.NPM}); err != nil {
+	any := coord.Package{Ecosystem: coord.NPM}
+	err := h.Access.Write(ctx, access.MemberRead, uuid.Nil, any)
+	if errs.Is(err, errs.Forbidden) {
+		err = h.Access.Write(ctx, access.VersionPublish, t.Registry, any)
+	}
+	if err != nil {
 		if errs.Is(err, errs.Forbidden) {
 			return coord.Person{}, nobody
 		}

@@ -137,7 +137,7 @@ func deprecate(t *testing.T, d *desk) outcome {
 
 func undeprecate(t *testing.T, d *desk) outcome {
 	name := d.own("old")
-	if _, has := d.bench(t, nil).does(t, "undeprecate", map[string]string{"spec": name + "@1.0.0"}); !has {
+	if _, has := d.bench(t, nil).does(t, "undeprecate", map[string]string{"spec": name + "@1.0.0", "empty": ""}); !has {
 		return lacking("no such command")
 	}
 	if f := d.held(t, name); f == nil || len(f.Versions) != 2 || f.Versions["1.0.0"].Deprecated != nil && f.Versions["1.0.0"].Deprecated != "" {

@@ -17,6 +17,7 @@ type kit struct {
 	heading string            // of its settings in docs/npm.md
 	lock    string            // name of its lock file
 	unknown []string          // one of these is printed for a command that it does not have
+	says    map[string]string // what is printed for a verb that is there but cannot be used, and why
 	verbs   map[string]string // its command lines, by what they do
 }
 
@@ -27,35 +28,45 @@ var kits = []kit{
 	{name: "npm", folder: "npm", program: "npm", heading: "npm", lock: "package-lock.json", unknown: []string{"Unknown command"}, verbs: npmVerbs},
 	{name: "pnpm10", folder: "pnpm", program: "pnpm", heading: "pnpm", lock: "pnpm-lock.yaml", unknown: []string{"ERR_PNPM_RECURSIVE_EXEC_FIRST_FAIL", "Unknown command"}, verbs: over(npmVerbs, map[string]string{
 		"add": "add {spec}", "install": "install --no-frozen-lockfile", "frozen": "install --frozen-lockfile",
-		"publish": "publish --no-git-checks", "audit fix": "audit --fix",
+		"publish": "publish --no-git-checks", "audit fix": "audit --fix", "undeprecate": "deprecate {spec} {empty}",
 	})},
 	{name: "pnpm12", folder: "pnpm12", program: "pnpm", heading: "pnpm", lock: "pnpm-lock.yaml", unknown: []string{"not found", "unrecognized subcommand"}, verbs: over(npmVerbs, map[string]string{
 		"add": "add {spec}", "install": "install --no-frozen-lockfile", "frozen": "install --frozen-lockfile",
 		"publish": "publish --no-git-checks", "audit fix": "audit --fix",
+		"owner add": "owner add {pkg} {user}", "owner rm": "owner rm {pkg} {user}", "token create": "token create",
 	})},
-	{name: "yarn1", folder: "yarn", program: "yarn", heading: "yarn 1", lock: "yarn.lock", unknown: []string{`not found`}, verbs: map[string]string{
+	{name: "yarn1", folder: "yarn", program: "yarn", heading: "yarn 1", lock: "yarn.lock", unknown: []string{`not found`}, says: map[string]string{
+		// It takes only names for people that packages could have.
+		"owner add": "Invalid package name", "owner rm": "Invalid package name",
+		// It asks its own default registry, whatever the settings are.
+		"audit": "/-/npm/v1/security/audits", "audit fix": "/-/npm/v1/security/audits",
+		"login": "unless a user TTY",
+	}, verbs: map[string]string{
 		"add": "add --non-interactive {spec}", "install": "install --non-interactive", "frozen": "install --frozen-lockfile --non-interactive",
 		"publish": "publish --non-interactive", "publish next": "publish --non-interactive --tag next",
-		"view": "info {spec} --json", "versions": "info {pkg} versions --json", "outdated": "outdated", "audit": "audit",
+		"view": "info {spec} --json", "versions": "info {pkg} versions --json", "outdated": "outdated",
 		"tag add": "tag add {spec} {tag}", "tag ls": "tag list {pkg}", "tag rm": "tag remove {pkg} {tag}",
-		"owner ls": "owner list {pkg}", "owner add": "owner add {user} {pkg}", "owner rm": "owner remove {user} {pkg}",
+		"owner ls": "owner list {pkg}",
 		"logout": "logout",
 	}},
-	{name: "yarn4", folder: "berry", program: "yarn", heading: "yarn 4", lock: "yarn.lock", unknown: []string{"Unknown Syntax Error", "Command not found"}, verbs: map[string]string{
+	{name: "yarn4", folder: "berry", program: "yarn", heading: "yarn 4", lock: "yarn.lock", unknown: []string{"Unknown Syntax Error", "Command not found"}, says: map[string]string{"login": "Username"}, verbs: map[string]string{
 		"add": "add {spec}", "install": "install", "frozen": "install --immutable",
 		"publish": "npm publish", "publish next": "npm publish --tag next", "publish attested": "npm publish --provenance",
-		"view": "npm info {spec} --json", "versions": "npm info {pkg} --json --fields versions", "audit": "npm audit --all", "whoami": "npm whoami",
+		"view": "npm info {spec} --json", "versions": "npm info {pkg} --json --fields versions", "audit": "npm audit --all --no-deprecations", "whoami": "npm whoami",
 		"tag add": "npm tag add {spec} {tag}", "tag ls": "npm tag list {pkg}", "tag rm": "npm tag remove {pkg} {tag}",
-		"login": "npm login", "logout": "npm logout",
+		"logout": "npm logout",
 	}},
-	{name: "bun", folder: "bun", program: "bun", heading: "bun", lock: "bun.lock", unknown: []string{"Script not found", "is not a valid command"}, verbs: map[string]string{
+	{name: "bun", folder: "bun", program: "bun", heading: "bun", lock: "bun.lock", unknown: []string{"Script not found", "is not a valid command"}, says: map[string]string{"login": "reserved for future use"}, verbs: map[string]string{
 		"add": "add {spec}", "install": "install", "frozen": "install --frozen-lockfile",
 		"publish": "publish", "publish next": "publish --tag next",
-		"view": "info {spec} --json", "versions": "info {pkg} versions --json", "outdated": "outdated", "audit": "audit", "whoami": "pm whoami",
+		"view": "info {spec} --json", "versions": "info {pkg} versions --json", "outdated": "outdated", "audit": "audit", "audit fix": "audit fix", "whoami": "pm whoami",
 	}},
-	{name: "deno", folder: "deno", program: "deno", heading: "deno", lock: "deno.lock", unknown: []string{"Module not found", "unrecognized subcommand"}, verbs: map[string]string{
+	{name: "deno", folder: "deno", program: "deno", heading: "deno", lock: "deno.lock", unknown: []string{"Module not found", "unrecognized subcommand"}, says: map[string]string{
+		// It sends no token with an audit, and so gets none from a registry that is not open to everybody.
+		"audit": "Failed to deserialize", "audit fix": "Failed to deserialize",
+	}, verbs: map[string]string{
 		"add": "add --save-exact --min-dep-age=0 npm:{spec}", "install": "install --min-dep-age=0", "frozen": "install --frozen --min-dep-age=0",
-		"outdated": "outdated --min-dep-age=0", "audit": "audit",
+		"outdated": "outdated --min-dep-age=0",
 	}},
 }
 
