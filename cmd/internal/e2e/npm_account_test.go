@@ -61,7 +61,13 @@ func tokens(t *testing.T, d *desk) outcome {
 		b.lacks(t, "token create", nil)
 		return lacking("no such command")
 	}
-	out, ok := b.converse(t, args, tell(`(?i)password`, d.state.AdminToken))
+	var out string
+	var ok bool
+	if d.name == "pnpm12" { // asks nothing where nobody can answer
+		out, ok = b.try(t, args...)
+	} else {
+		out, ok = b.converse(t, args, tell(`(?i)password`, d.state.AdminToken))
+	}
 	made := regexp.MustCompile(`sluice_[A-Za-z0-9]+`).FindString(strings.ReplaceAll(out, d.state.AdminToken, ""))
 	if !ok || made == "" {
 		t.Fatalf("no token was made:\n%s", out)
@@ -96,7 +102,7 @@ func webLogin(t *testing.T, d *desk) outcome {
 	args, has := d.line("login", nil)
 	if !has {
 		d.bench(t, nil).lacks(t, "login", nil)
-		return lacking("no such command")
+		return lacking("%s", d.why("login"))
 	}
 	b := d.nobody(t)
 	out, ok := b.converse(t, args, exchange{regexp.MustCompile(`http://\S+/login/\S+`), func(address string) string {

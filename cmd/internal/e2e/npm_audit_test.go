@@ -15,7 +15,7 @@ func auditRows() []row {
 			args, has := b.line("audit", nil)
 			if !has {
 				b.lacks(t, "audit", nil)
-				return lacking("no such command")
+				return lacking("%s", b.why("audit"))
 			}
 			b.refused(t, args, "lodash", badAdvisory)
 			return outcome{mark: done}
@@ -25,7 +25,7 @@ func auditRows() []row {
 			b.does(t, "install", nil)
 			out, has := b.does(t, "audit", nil)
 			if !has {
-				return lacking("no such command")
+				return lacking("%s", b.why("audit"))
 			}
 			if strings.Contains(out, "GHSA-") {
 				t.Errorf("nothing is known about it, and it printed:\n%s", out)
@@ -78,7 +78,7 @@ func auditFix(t *testing.T, d *desk) outcome {
 	args, has := b.line("audit fix", nil)
 	if !has {
 		b.lacks(t, "audit fix", nil)
-		return lacking("no such command")
+		return lacking("%s", b.why("audit fix"))
 	}
 	out, _ := b.try(t, args...)
 	if d.name == "npm" || d.name == "bun" {

@@ -203,7 +203,7 @@ const colleague = "admin@acme.example"
 func owner(t *testing.T, d *desk, verb string, there bool) outcome {
 	with := map[string]string{"user": colleague, "pkg": d.own("lib")}
 	if _, has := d.bench(t, nil).does(t, verb, with); !has {
-		return lacking("no such command")
+		return lacking("%s", d.why(verb))
 	}
 	f := d.held(t, d.own("lib"))
 	if f == nil {

@@ -17,8 +17,19 @@ type kit struct {
 	heading string            // of its settings in docs/npm.md
 	lock    string            // name of its lock file
 	unknown []string          // one of these is printed for a command that it does not have
-	says    map[string]string // what is printed for a verb that is there but cannot be used, and why
+	says    map[string]excuse // of verbs that are there but cannot be used
 	verbs   map[string]string // its command lines, by what they do
+}
+
+// excuse is why a client cannot be used for something, and what it prints then.
+type excuse struct{ prints, why string }
+
+// why says why a client cannot be used for a verb.
+func (k kit) why(verb string) string {
+	if e, ok := k.says[verb]; ok {
+		return e.why
+	}
+	return "no such command"
 }
 
 // kits are the clients, in the order of the table's columns. A verb that a kit
@@ -35,35 +46,35 @@ var kits = []kit{
 		"publish": "publish --no-git-checks", "audit fix": "audit --fix",
 		"owner add": "owner add {pkg} {user}", "owner rm": "owner rm {pkg} {user}", "token create": "token create",
 	})},
-	{name: "yarn1", folder: "yarn", program: "yarn", heading: "yarn 1", lock: "yarn.lock", unknown: []string{`not found`}, says: map[string]string{
-		// It takes only names for people that packages could have.
-		"owner add": "Invalid package name", "owner rm": "Invalid package name",
-		// It asks its own default registry, whatever the settings are.
-		"audit": "/-/npm/v1/security/audits", "audit fix": "/-/npm/v1/security/audits",
-		"login": "unless a user TTY",
+	{name: "yarn1", folder: "yarn", program: "yarn", heading: "yarn 1", lock: "yarn.lock", unknown: []string{`not found`}, says: map[string]excuse{
+		"owner add": {"Invalid package name", "takes only names for people that packages could have"},
+		"owner rm":  {"Invalid package name", "takes only names for people that packages could have"},
+		"audit":     {"/-/npm/v1/security/audits", "asks one public registry, whatever its settings are"},
+		"audit fix": {"/-/npm/v1/security/audits", "asks one public registry, whatever its settings are"},
+		"login":     {"unless a user TTY", "only remembers a name and a password"},
 	}, verbs: map[string]string{
 		"add": "add --non-interactive {spec}", "install": "install --non-interactive", "frozen": "install --frozen-lockfile --non-interactive",
 		"publish": "publish --non-interactive", "publish next": "publish --non-interactive --tag next",
 		"view": "info {spec} --json", "versions": "info {pkg} versions --json", "outdated": "outdated",
 		"tag add": "tag add {spec} {tag}", "tag ls": "tag list {pkg}", "tag rm": "tag remove {pkg} {tag}",
 		"owner ls": "owner list {pkg}",
-		"logout": "logout",
+		"logout":   "logout",
 	}},
-	{name: "yarn4", folder: "berry", program: "yarn", heading: "yarn 4", lock: "yarn.lock", unknown: []string{"Unknown Syntax Error", "Command not found"}, says: map[string]string{"login": "Username"}, verbs: map[string]string{
+	{name: "yarn4", folder: "berry", program: "yarn", heading: "yarn 4", lock: "yarn.lock", unknown: []string{"Unknown Syntax Error", "Command not found"}, says: map[string]excuse{"login": {"Username", "knows only the login with a password"}}, verbs: map[string]string{
 		"add": "add {spec}", "install": "install", "frozen": "install --immutable",
 		"publish": "npm publish", "publish next": "npm publish --tag next", "publish attested": "npm publish --provenance",
 		"view": "npm info {spec} --json", "versions": "npm info {pkg} --json --fields versions", "audit": "npm audit --all --no-deprecations", "whoami": "npm whoami",
 		"tag add": "npm tag add {spec} {tag}", "tag ls": "npm tag list {pkg}", "tag rm": "npm tag remove {pkg} {tag}",
 		"logout": "npm logout",
 	}},
-	{name: "bun", folder: "bun", program: "bun", heading: "bun", lock: "bun.lock", unknown: []string{"Script not found", "is not a valid command"}, says: map[string]string{"login": "reserved for future use"}, verbs: map[string]string{
+	{name: "bun", folder: "bun", program: "bun", heading: "bun", lock: "bun.lock", unknown: []string{"Script not found", "is not a valid command"}, says: map[string]excuse{"login": {"reserved for future use", "no such command"}}, verbs: map[string]string{
 		"add": "add {spec}", "install": "install", "frozen": "install --frozen-lockfile",
 		"publish": "publish", "publish next": "publish --tag next",
 		"view": "info {spec} --json", "versions": "info {pkg} versions --json", "outdated": "outdated", "audit": "audit", "audit fix": "audit fix", "whoami": "pm whoami",
 	}},
-	{name: "deno", folder: "deno", program: "deno", heading: "deno", lock: "deno.lock", unknown: []string{"Module not found", "unrecognized subcommand"}, says: map[string]string{
-		// It sends no token with an audit, and so gets none from a registry that is not open to everybody.
-		"audit": "Failed to deserialize", "audit fix": "Failed to deserialize",
+	{name: "deno", folder: "deno", program: "deno", heading: "deno", lock: "deno.lock", unknown: []string{"Module not found", "unrecognized subcommand"}, says: map[string]excuse{
+		"audit":     {"Failed to deserialize", "sends no token with an audit"},
+		"audit fix": {"Failed to deserialize", "sends no token with an audit"},
 	}, verbs: map[string]string{
 		"add": "add --save-exact --min-dep-age=0 npm:{spec}", "install": "install --min-dep-age=0", "frozen": "install --frozen --min-dep-age=0",
 		"outdated": "outdated --min-dep-age=0",
