@@ -157,6 +157,9 @@ func packageOf(hit gate.SearchHit, t protocol.Target) searchPackage {
 	}
 	if who, ok := personOf(m.Publisher.v); ok {
 		p.Publisher = &who
+		if len(p.Maintainers) == 0 {
+			p.Maintainers = []searchPerson{who}
+		}
 	} else if len(p.Maintainers) > 0 {
 		p.Publisher = &p.Maintainers[0]
 	}
