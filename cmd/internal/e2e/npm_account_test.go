@@ -76,14 +76,18 @@ func tokens(t *testing.T, d *desk) outcome {
 	other.as = made
 	other.must(t, other.adds("is-odd")...)
 
-	var listed []struct{ Key, Token string }
+	var listed []struct{ Key, Token, Hint, Name string }
 	list, _ := b.does(t, "token ls", nil)
 	if err := json.Unmarshal([]byte(list[strings.Index(list, "["):]), &listed); err != nil {
 		t.Fatalf("%v:\n%s", err, list)
 	}
-	key := ""
+	key := "" // other clients make tokens of the same member at the same time
 	for _, l := range listed {
-		if l.Token != "" && strings.HasPrefix(made, l.Token) {
+		own := l.Hint != "" && strings.HasSuffix(made, l.Hint)
+		if l.Hint == "" { // pnpm 12 does not show it; only its tokens have the name that nobody chose
+			own = strings.HasPrefix(l.Name, "npm token ")
+		}
+		if own && l.Token != "" && strings.HasPrefix(made, l.Token) {
 			key = l.Key
 		}
 	}
