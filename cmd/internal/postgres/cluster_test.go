@@ -144,6 +144,28 @@ func TestStart_CreatesStopsAndReopens(t *testing.T) {
 	}
 }
 
+// A process that another goroutine starts at this moment has, between fork and
+// exec, a copy of every descriptor.
+func TestFileLock_ReleaseDoesNotWaitForCopies(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "lock")
+	l, ok, err := tryLock(path, syscall.LOCK_EX)
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	held, err := syscall.Dup(int(l.f.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(held) //nolint:errcheck // a test's descriptor
+	l.release()
+	again, ok, err := tryLock(path, syscall.LOCK_EX)
+	if err != nil || !ok {
+		t.Fatalf("the lock was given back, and is not free: %v, %v", ok, err)
+	}
+	again.release()
+}
+
 func TestStart_PasswordIsAsked(t *testing.T) {
 	t.Parallel()
 	s := start(t, config(t))

@@ -52,9 +52,13 @@ func waitLock(ctx context.Context, path string, how int) (*fileLock, error) {
 
 // release gives the lock back. The file stays: removing it would let two
 // processes lock different files of the same name.
+//
+// Closing alone is not enough: a child that is between fork and exec has a
+// copy of the descriptor, and the lock would last until it has closed that.
 func (l *fileLock) release() {
 	if l != nil {
-		_ = l.f.Close() // closing is what unlocks; there is nothing to do about an error
+		_ = syscall.Flock(int(l.f.Fd()), syscall.LOCK_UN) // closing unlocks too, if later
+		_ = l.f.Close()                                   // there is nothing to do about an error
 	}
 }
 
