@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -138,8 +139,21 @@ func (s *Service) remembered(org uuid.UUID, k key) (*credential, bool) {
 	return got.(*credential), true
 }
 
+// errClosed says that nobody's credential works at the moment, whatever it is.
+var errClosed = errors.New("access: the organization is suspended or deleted")
+
 // credential finds a live credential, nil when there is none.
 func (s *Service) credential(ctx context.Context, org uuid.UUID, k key) (*credential, error) {
+	c, err := s.lookUp(ctx, org, k)
+	if errors.Is(err, errClosed) {
+		return nil, nil
+	}
+	return c, err
+}
+
+// lookUp is credential that tells a closed organization from a credential that
+// is none.
+func (s *Service) lookUp(ctx context.Context, org uuid.UUID, k key) (*credential, error) {
 	st, err := s.state(ctx, org)
 	if err != nil {
 		return nil, err
@@ -175,6 +189,9 @@ func (st *state) find(ctx context.Context, tx *db.Tx, k key) (*credential, error
 	if _, err := scope.Org(ctx); err != nil {
 		return nil, err
 	}
+	if st.closed {
+		return nil, errClosed
+	}
 	if k.member != uuid.Nil {
 		return st.findMember(ctx, tx, k)
 	}
@@ -197,6 +214,11 @@ func (st *state) find(ctx context.Context, tx *db.Tx, k key) (*credential, error
 			return nil, nil
 		}
 		c.who, c.subject.Kind, c.subject.MemberID, c.subject.Name = MemberPrincipal(m.ID), KindMember, m.ID, m.Email
+	}
+	if t.ServiceID != nil {
+		if ok, err := c.ofAccount(ctx, tx, *t.ServiceID); err != nil || !ok {
+			return nil, err
+		}
 	}
 	c.owner = st.compile(c.who)
 	return c, nil

@@ -116,7 +116,7 @@ func (s *Service) DeactivateMember(ctx context.Context, id uuid.UUID) error {
 		if err != nil || m.DeactivatedAt != nil {
 			return err
 		}
-		if err := t.boundMember(t.st.compile(MemberPrincipal(id))); err != nil {
+		if err := t.boundRights("what the member has", t.st.compile(MemberPrincipal(id))); err != nil {
 			return err
 		}
 		owner, err := t.Ent.RoleGrant.Query().Where(grantIs(MemberPrincipal(id), Place{Role: Owner})...).Exist(ctx)
@@ -148,7 +148,7 @@ func (s *Service) ReactivateMember(ctx context.Context, id uuid.UUID) error {
 		if err != nil || m.DeactivatedAt == nil {
 			return err
 		}
-		if err := t.boundMember(t.st.compile(MemberPrincipal(id))); err != nil {
+		if err := t.boundRights("what the member has", t.st.compile(MemberPrincipal(id))); err != nil {
 			return err
 		}
 		if err := t.Ent.Member.UpdateOne(m).ClearDeactivatedAt().Exec(ctx); err != nil {
@@ -169,13 +169,13 @@ func (t *turn) manageable(ctx context.Context, id uuid.UUID) (*ent.Member, error
 	return m, err
 }
 
-// boundMember refuses to decide about a member who may do more than oneself.
-func (t *turn) boundMember(r rights) error {
-	if err := t.bound("what the member has", r.everywhere.list(), uuid.Nil); err != nil {
+// boundRights refuses to decide about somebody who may do more than oneself.
+func (t *turn) boundRights(what string, r rights) error {
+	if err := t.bound(what, r.everywhere.list(), uuid.Nil); err != nil {
 		return err
 	}
 	for reg, may := range r.registries {
-		if err := t.bound("what the member has", may.list(), reg); err != nil {
+		if err := t.bound(what, may.list(), reg); err != nil {
 			return err
 		}
 	}
