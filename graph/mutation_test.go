@@ -282,7 +282,7 @@ func TestA2_Tokens(t *testing.T) {
 	if p.Secret == "" {
 		t.Fatalf("%+v %v", p, a.Errors)
 	}
-	who, err := w.access.Authenticate(w.ours, p.Secret)
+	who, err := w.access.Authenticate(w.ours, p.Secret, "192.0.2.7")
 	w.ok(err)
 	reading := access.As(w.ours, who, "")
 	if _, a := w.do(reading, "updateRegistry", "registry { name }", vars{"registry": id("Registry", h.team), "description": "x"}); a.code() != "FORBIDDEN" || !strings.Contains(a.Errors[0].Message, "read-only") {
@@ -301,7 +301,7 @@ func TestA2_Tokens(t *testing.T) {
 	if p.Secret == "" {
 		t.Fatalf("%+v %v", p, a.Errors)
 	}
-	service, err := w.access.Authenticate(w.ours, p.Secret)
+	service, err := w.access.Authenticate(w.ours, p.Secret, "192.0.2.7")
 	w.ok(err)
 	if _, a := w.do(access.As(w.ours, service, ""), "createToken", "secret", vars{"name": "x"}); a.code() != "FORBIDDEN" || !strings.Contains(a.Errors[0].Message, "createServiceToken") {
 		t.Errorf("%s %v", a.Data, a.Errors)

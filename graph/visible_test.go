@@ -96,7 +96,7 @@ func TestA2_ScopedToken(t *testing.T) {
 	s := w.seed(w.ours)
 	secret, token, err := w.access.CreateToken(w.ours, access.TokenInput{Name: "ci", Roles: []access.Place{{Role: access.Auditor}}, Registries: []uuid.UUID{s.team}})
 	w.ok(err)
-	who, err := w.access.Authenticate(w.ours, secret)
+	who, err := w.access.Authenticate(w.ours, secret, "192.0.2.7")
 	w.ok(err)
 	ctx := access.As(w.ours, who, "")
 	var out struct {

@@ -57,7 +57,7 @@ func (s *Server) serveMount(w http.ResponseWriter, r *http.Request, p Place) {
 		http.Redirect(w, r, p.Base+"/", http.StatusPermanentRedirect)
 		return
 	}
-	who, err := authenticate(r.Context(), s.Access, r.Header)
+	who, err := authenticate(r.Context(), s.Access, r.Header, p.IP)
 	if err != nil {
 		Problem(w, r, err)
 		return

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 
+	"sluice.dev/sluice/tenants/access"
 	"sluice.dev/sluice/tenants/errs"
 )
 
@@ -49,6 +50,10 @@ func Problem(w http.ResponseWriter, r *http.Request, err error) {
 	switch kind {
 	case errs.Unauthenticated:
 		h["Www-Authenticate"] = []string{`Basic realm="Sluice", charset="UTF-8"`, `Bearer realm="Sluice"`}
+		if errors.Is(err, access.ErrAddress) {
+			// npm then says that the address is the reason, and does not ask for a login.
+			h["Www-Authenticate"] = []string{`ipaddress`}
+		}
 	case errs.Unavailable:
 		h.Set("Retry-After", retryAfter)
 	}

@@ -133,7 +133,7 @@ func (s *Server) servePackages(w http.ResponseWriter, r *http.Request, p Place, 
 		NotAllowed(w, r, packageMethods)
 		return
 	}
-	who, err := authenticate(r.Context(), s.Access, r.Header)
+	who, err := authenticate(r.Context(), s.Access, r.Header, p.IP)
 	if err != nil {
 		Problem(w, r, err)
 		return

@@ -14,9 +14,10 @@ import (
 // Access decides who a request is from and what it may see; *access.Service is
 // one. Contexts are bound to the organization.
 type Access interface {
-	// Authenticate returns the subject of a token; errs.Unauthenticated when it
-	// is not valid in the organization.
-	Authenticate(ctx context.Context, secret string) (access.Subject, error)
+	// Authenticate returns the subject of a token that came from an IP address;
+	// errs.Unauthenticated when it is not valid in the organization, or not from
+	// there.
+	Authenticate(ctx context.Context, secret, ip string) (access.Subject, error)
 	// Reads reports whether the subject has registry:read on the registry.
 	Reads(ctx context.Context, who access.Subject, registry uuid.UUID) (bool, error)
 }
@@ -65,10 +66,10 @@ func password(encoded string) string {
 // authenticate returns the subject of a request, the anonymous one when it
 // carries no credential. A credential that is not valid is an error even where
 // none would be needed: a client with a mistyped token should hear of it.
-func authenticate(ctx context.Context, a Access, h http.Header) (access.Subject, error) {
+func authenticate(ctx context.Context, a Access, h http.Header, ip string) (access.Subject, error) {
 	secret, given := secretOf(h)
 	if !given {
 		return access.Anonymous(), nil
 	}
-	return a.Authenticate(ctx, secret)
+	return a.Authenticate(ctx, secret, ip)
 }

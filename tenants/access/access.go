@@ -12,6 +12,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -190,6 +191,9 @@ func noRegistry() error {
 func missing(who Subject, a Action, registry uuid.UUID) error {
 	if who.IsAnonymous() {
 		return errs.New(errs.Unauthenticated, "access.Require", "this needs %s; log in or send a token", a)
+	}
+	if len(who.Packages) > 0 && who.Write && !a.Reading() {
+		return errs.New(errs.Forbidden, "access.Require", "this needs %s beyond single packages; the token %q may only write to the packages %s", a, who.Name, strings.Join(who.Packages, ", "))
 	}
 	where := "on the organization"
 	if registry != uuid.Nil && a.PerRegistry() {

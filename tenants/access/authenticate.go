@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"errors"
 
 	"github.com/google/uuid"
 
@@ -9,39 +10,59 @@ import (
 	"sluice.dev/sluice/tenants/scope"
 )
 
+// ErrAddress is in the chain of the error for a token that was sent from an
+// address outside of the networks that it is limited to.
+var ErrAddress = errors.New("the token is not valid from this address")
+
 // Authenticate returns the subject of a token's secret in the context's
-// organization. A token of another organization, an expired, a revoked and an
-// invented one are the same Unauthenticated error (T3). It notes the use.
-func (s *Service) Authenticate(ctx context.Context, secret string) (Subject, error) {
-	org, err := scope.Org(ctx)
+// organization, sent from an IP address. A token of another organization, an
+// expired, a revoked and an invented one are the same Unauthenticated error
+// (T3); one that is limited to networks without the address is Unauthenticated
+// with [ErrAddress]. An address that is not known ("") lies in no network. It
+// notes the use.
+func (s *Service) Authenticate(ctx context.Context, secret, ip string) (Subject, error) {
+	c, err := s.authenticate(ctx, secret)
 	if err != nil {
 		return Subject{}, err
 	}
+	if err := c.comesFrom(ip); err != nil {
+		return Subject{}, err
+	}
+	s.used.note(c, c.st.org, s.now())
+	return c.asSubject(), nil
+}
+
+func (s *Service) authenticate(ctx context.Context, secret string) (*credential, error) {
+	org, err := scope.Org(ctx)
+	if err != nil {
+		return nil, err
+	}
 	if len(secret) != secretLength {
-		return Subject{}, noToken()
+		return nil, noToken()
 	}
 	k := key{hash: hashOf(secret)}
 	if c, ok := s.remembered(org, k); ok {
-		s.used.note(c, org, s.now())
-		return c.asSubject(), nil
+		return c, nil
 	}
 	if !LooksLikeToken(secret) {
-		return Subject{}, noToken()
+		return nil, noToken()
 	}
 	id := unknownToken{org, k.hash}
 	if _, ok := s.unknown.GetIfPresent(id); ok {
-		return Subject{}, invalidToken()
+		return nil, invalidToken()
 	}
-	c, err := s.credential(ctx, org, k)
+	c, err := s.lookUp(ctx, org, k)
+	if errors.Is(err, errClosed) {
+		return nil, invalidToken() // and it is not remembered, since it may be valid again
+	}
 	if err != nil {
-		return Subject{}, errs.Wrap(err, errs.Unavailable, "access.Authenticate", "the token cannot be checked now; try again")
+		return nil, errs.Wrap(err, errs.Unavailable, "access.Authenticate", "the token cannot be checked now; try again")
 	}
 	if c == nil {
 		s.unknown.Set(id, struct{}{})
-		return Subject{}, invalidToken()
+		return nil, invalidToken()
 	}
-	s.used.note(c, org, s.now())
-	return c.asSubject(), nil
+	return c, nil
 }
 
 func noToken() error {

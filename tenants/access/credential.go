@@ -43,9 +43,14 @@ func (c *credential) can(a Action, registry uuid.UUID) (bool, error) {
 
 // covers reports whether the credential's scope reaches the action there.
 func (c *credential) covers(a Action, registry uuid.UUID) bool {
-	if !c.subject.Write && !a.Reading() {
+	if !a.Reading() && (!c.subject.Write || len(c.subject.Packages) > 0) {
 		return false
 	}
+	return c.reaches(a, registry)
+}
+
+// reaches is covers for a token that may write.
+func (c *credential) reaches(a Action, registry uuid.UUID) bool {
 	if len(c.subject.Registries) == 0 {
 		return true
 	}
@@ -67,7 +72,7 @@ func (c *credential) on(registry uuid.UUID) set {
 	if registry != uuid.Nil {
 		may |= c.owner.registries[registry]
 	}
-	if !c.subject.Write {
+	if !c.subject.Write || len(c.subject.Packages) > 0 {
 		may &= reading
 	}
 	if len(c.subject.Registries) > 0 {
@@ -203,7 +208,10 @@ func (st *state) find(ctx context.Context, tx *db.Tx, k key) (*credential, error
 		return nil, err
 	}
 	c := &credential{st: st, who: TokenPrincipal(t.ID), used: new(atomic.Int64), subject: Subject{
-		Kind: KindToken, TokenID: t.ID, Name: t.Name, Write: t.Write, Registries: slices.Clone(t.Registries), org: st.org, key: k}}
+		Kind: KindToken, TokenID: t.ID, Name: t.Name, Write: t.Write, Registries: slices.Clone(t.Registries), Packages: t.Packages, org: st.org, key: k}}
+	if c.subject.Networks, err = parseNetworks(t.Cidrs); err != nil {
+		return nil, err
+	}
 	slices.SortFunc(c.subject.Registries, compareIDs)
 	if t.ExpiresAt != nil {
 		c.expires = *t.ExpiresAt

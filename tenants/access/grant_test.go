@@ -121,11 +121,11 @@ func TestQ2_SilentFeedMeansTheDatabaseIsAsked(t *testing.T) {
 	}
 	b.stopFeed()
 	eventually(t, "the feed is no longer trusted", func() bool { return !b.db.Feed.Trusted() })
-	if _, err := b.svc.Authenticate(b.ours, secret); err != nil || !b.reads(b.ours, s, one) {
+	if _, err := b.svc.Authenticate(b.ours, secret, "192.0.2.7"); err != nil || !b.reads(b.ours, s, one) {
 		t.Errorf("a silent feed locks everybody out: %v", err)
 	}
 	b.ok(otherNode(b).RevokeToken(b.ours, s.TokenID))
-	_, err := b.svc.Authenticate(b.ours, secret)
+	_, err := b.svc.Authenticate(b.ours, secret, "192.0.2.7")
 	b.is(err, errs.Unauthenticated)
 	if b.reads(b.ours, s, one) {
 		t.Error("reads by what was remembered")
@@ -211,7 +211,7 @@ func TestA5_NoOrganizationIsAnError(t *testing.T) {
 	ctx := access.As(context.Background(), access.System("test"), "")
 	_, err := b.svc.Can(ctx, access.System("test"), access.RegistryRead, uuid.Nil)
 	_, err2 := b.svc.Reads(ctx, access.System("test"), uuid.Nil)
-	_, err3 := b.svc.Authenticate(ctx, "sluice_x")
+	_, err3 := b.svc.Authenticate(ctx, "sluice_x", "192.0.2.7")
 	err4 := b.svc.Grant(ctx, access.MemberPrincipal(uuid.New()), access.Reader, uuid.Nil)
 	for i, err := range []error{err, err2, err3, err4} {
 		if err == nil || !strings.Contains(err.Error(), "no organization") {

@@ -103,7 +103,7 @@ func (b *bench) service(ctx context.Context, in access.TokenInput) (string, acce
 	}
 	secret, _, err := b.svc.CreateToken(ctx, in)
 	b.ok(err)
-	s, err := b.svc.Authenticate(ctx, secret)
+	s, err := b.svc.Authenticate(ctx, secret, "192.0.2.7")
 	b.ok(err)
 	return secret, s
 }

@@ -19,7 +19,7 @@ func TestQ2_WarmReadsAskNothing(t *testing.T) {
 	secret, _ := b.service(b.ours, access.TokenInput{Roles: []access.Place{{Role: access.Reader, Registry: one}}})
 	before := b.db.Pool.Stat().AcquireCount()
 	for range 1000 {
-		if s, err := b.svc.Authenticate(b.ours, secret); err != nil || !b.reads(b.ours, s, one) {
+		if s, err := b.svc.Authenticate(b.ours, secret, "192.0.2.7"); err != nil || !b.reads(b.ours, s, one) {
 			t.Fatal(err)
 		}
 	}
@@ -28,7 +28,7 @@ func TestQ2_WarmReadsAskNothing(t *testing.T) {
 	if used := b.db.Pool.Stat().AcquireCount() - before; used > 20 {
 		t.Errorf("1000 warm requests used the database %d times", used)
 	}
-	s, err := b.svc.Authenticate(b.ours, secret)
+	s, err := b.svc.Authenticate(b.ours, secret, "192.0.2.7")
 	b.ok(err)
 	if n := testing.AllocsPerRun(100, func() { _, _ = b.svc.Reads(b.ours, s, one) }); n > 0 {
 		t.Errorf("Reads allocates %v times", n)
@@ -38,11 +38,11 @@ func TestQ2_WarmReadsAskNothing(t *testing.T) {
 func TestA2_InventedTokensDoNotReachTheDatabaseTwice(t *testing.T) {
 	b := newBench(t)
 	secret, _ := b.service(b.theirs, access.TokenInput{})
-	_, err := b.svc.Authenticate(b.ours, secret)
+	_, err := b.svc.Authenticate(b.ours, secret, "192.0.2.7")
 	b.is(err, errs.Unauthenticated)
 	before := b.db.Pool.Stat().AcquireCount()
 	for range 1000 {
-		_, err := b.svc.Authenticate(b.ours, secret)
+		_, err := b.svc.Authenticate(b.ours, secret, "192.0.2.7")
 		b.is(err, errs.Unauthenticated)
 	}
 	if used := b.db.Pool.Stat().AcquireCount() - before; used > 20 {
@@ -75,7 +75,7 @@ func BenchmarkAuthenticateAndRead(bm *testing.B) {
 	secret, _ := b.service(b.ours, access.TokenInput{Roles: []access.Place{{Role: access.Reader, Registry: one}}})
 	bm.ReportAllocs()
 	for bm.Loop() {
-		s, err := b.svc.Authenticate(b.ours, secret)
+		s, err := b.svc.Authenticate(b.ours, secret, "192.0.2.7")
 		if err != nil || !b.reads(b.ours, s, one) {
 			bm.Fatal(err)
 		}

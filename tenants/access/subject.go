@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"net/netip"
 	"strings"
 
 	"github.com/google/uuid"
@@ -59,6 +60,12 @@ type Subject struct {
 	Name       string      // e-mail, token name (behind its account's and a slash), or name of the job
 	Write      bool        // false: may only do actions that read
 	Registries []uuid.UUID // the token's scope, sorted; empty is all that its owner may
+	// Packages are the name patterns that the token may write to, and it may
+	// then change nothing else; empty is no limit. See [Service.Write].
+	Packages []string
+	// Networks are those that the token may come from; empty is all. That it
+	// came from one was looked at when it was authenticated.
+	Networks []netip.Prefix
 
 	org  uuid.UUID
 	key  key         // to find the credential again when something changed

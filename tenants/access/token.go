@@ -24,10 +24,13 @@ const MaxTokenRegistries = 200
 type Token struct {
 	ID         uuid.UUID
 	MemberID   uuid.UUID // the owner of a personal token; uuid.Nil for a service token
+	ServiceID  uuid.UUID // the service account that it is of; uuid.Nil for another token
 	Name       string
 	Hint       string // the secret's last characters
 	Write      bool
 	Registries []uuid.UUID // empty: wherever its owner may
+	Packages   []string    // name patterns that it may write to; empty: no limit
+	Networks   []string    // CIDR ranges that it may come from; empty: all
 	CreatedAt  time.Time
 	ExpiresAt  *time.Time // nil is never
 	LastUsedAt *time.Time // to a few seconds; nil before the first use
@@ -40,11 +43,21 @@ type TokenInput struct {
 	// MemberID is the owner of a personal token, which has the owner's rights
 	// and only the owner makes. uuid.Nil makes a service token, whose rights are
 	// the Roles given here and later.
-	MemberID   uuid.UUID
-	Roles      []Place     // first roles of a service token
+	MemberID uuid.UUID
+	// ServiceID is the service account whose rights the token has; uuid.Nil for
+	// a token with roles of its own.
+	ServiceID  uuid.UUID
+	Roles      []Place     // first roles of a service token of no account
 	Write      bool        // false: only actions that read
 	Registries []uuid.UUID // limits the token to these; empty is no limit
-	ExpiresAt  time.Time   // zero is never
+	// Packages limits what the token may write to packages by these patterns of
+	// names, as coord.ParsePattern reads them; it may then change nothing else.
+	// Empty is no limit.
+	Packages []string
+	// Networks limits where the token may be used to these CIDR ranges or
+	// addresses; empty is no limit. What a limited token makes is limited too.
+	Networks  []string
+	ExpiresAt time.Time // zero is never
 }
 
 func (in *TokenInput) normalize(now time.Time) error {
@@ -63,16 +76,25 @@ func (in *TokenInput) normalize(now time.Time) error {
 		return errs.New(errs.Invalid, op, "a registry's id is all zeros; leave the list empty for no limit").On("registries")
 	case !in.ExpiresAt.IsZero() && !in.ExpiresAt.After(now):
 		return errs.New(errs.Invalid, op, "the token would have expired at %s already; it must be later than %s", in.ExpiresAt.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339)).On("expiresAt")
+	case in.MemberID != uuid.Nil && in.ServiceID != uuid.Nil:
+		return errs.New(errs.Invalid, op, "the token has both a member and a service account; give one of them").On("serviceId")
+	case in.ServiceID != uuid.Nil && len(in.Roles) > 0:
+		return errs.New(errs.Invalid, op, "a service account's token has the account's rights and no roles of its own; grant them to the account").On("roles")
 	case in.MemberID != uuid.Nil && len(in.Roles) > 0:
 		return errs.New(errs.Invalid, op, "a personal token has its owner's rights and no roles of its own").On("roles")
 	}
-	return nil
+	var err error
+	if in.Packages, err = checkPackages(op, in.Packages); err != nil {
+		return err
+	}
+	in.Networks, err = checkNetworks(op, in.Networks)
+	return err
 }
 
 // CreateToken makes a token and returns its secret, which is stored nowhere and
 // shown this once (A2). A personal token needs token:create and is made by its
 // owner; a service token needs token:manage, and for each role what
-// [Service.Grant] needs (A4). What is made with an expiring token ends no later
+// [Service.Grant] needs, or what the service account may do (A4). What is made with an expiring token ends no later
 // than that one.
 func (s *Service) CreateToken(ctx context.Context, in TokenInput) (secret string, out Token, err error) {
 	if err := in.normalize(s.now()); err != nil {
@@ -82,7 +104,7 @@ func (s *Service) CreateToken(ctx context.Context, in TokenInput) (secret string
 		return "", Token{}, fmt.Errorf("draw a secret: %w", err)
 	}
 	err = s.change(ctx, func(ctx context.Context, t *turn) error {
-		if err := t.mayMake(in); err != nil {
+		if err := t.mayMake(&in); err != nil {
 			return err
 		}
 		out, err = t.createToken(ctx, in, secret)
@@ -94,7 +116,7 @@ func (s *Service) CreateToken(ctx context.Context, in TokenInput) (secret string
 	return secret, out, nil
 }
 
-func (t *turn) mayMake(in TokenInput) error {
+func (t *turn) mayMake(in *TokenInput) error {
 	const op = "access.CreateToken"
 	need := TokenManage
 	if in.MemberID != uuid.Nil {
@@ -112,7 +134,7 @@ func (t *turn) mayMake(in TokenInput) error {
 	if end := t.me.expires; !end.IsZero() && (in.ExpiresAt.IsZero() || in.ExpiresAt.After(end)) {
 		return errs.New(errs.Forbidden, op, "a token made with an expiring token ends no later than it, at %s", end.UTC().Format(time.RFC3339)).On("expiresAt")
 	}
-	return nil
+	return t.boundNetworks(in)
 }
 
 func (t *turn) createToken(ctx context.Context, in TokenInput, secret string) (Token, error) {
@@ -128,7 +150,7 @@ func (t *turn) createToken(ctx context.Context, in TokenInput, secret string) (T
 	}
 	hash := hashOf(secret)
 	c := t.Ent.Token.Create().SetName(in.Name).SetHash(hash[:]).SetHint(secret[len(secret)-hintChars:]).
-		SetWrite(in.Write).SetRegistries(in.Registries).SetCreatedAt(t.s.now())
+		SetWrite(in.Write).SetRegistries(in.Registries).SetPackages(in.Packages).SetCidrs(in.Networks).SetCreatedAt(t.s.now())
 	if in.Registries == nil {
 		c.SetRegistries([]uuid.UUID{})
 	}
@@ -137,6 +159,12 @@ func (t *turn) createToken(ctx context.Context, in TokenInput, secret string) (T
 			return Token{}, err
 		}
 		c.SetMemberID(in.MemberID)
+	}
+	if in.ServiceID != uuid.Nil {
+		if err := t.boundAccountToken(ctx, in); err != nil {
+			return Token{}, err
+		}
+		c.SetServiceID(in.ServiceID)
 	}
 	if !in.ExpiresAt.IsZero() {
 		c.SetExpiresAt(in.ExpiresAt)
@@ -218,10 +246,13 @@ func (s *Service) Tokens(ctx context.Context, p Page) (out []Token, err error) {
 }
 
 func readToken(t *ent.Token) Token {
-	out := Token{ID: t.ID, Name: t.Name, Hint: t.Hint, Write: t.Write, Registries: t.Registries,
+	out := Token{ID: t.ID, Name: t.Name, Hint: t.Hint, Write: t.Write, Registries: t.Registries, Packages: t.Packages, Networks: t.Cidrs,
 		CreatedAt: t.CreatedAt, ExpiresAt: t.ExpiresAt, LastUsedAt: t.LastUsedAt, RevokedAt: t.RevokedAt}
 	if t.MemberID != nil {
 		out.MemberID = *t.MemberID
+	}
+	if t.ServiceID != nil {
+		out.ServiceID = *t.ServiceID
 	}
 	return out
 }

@@ -53,7 +53,7 @@ func TestA2_MistypedTokenNeedsNoDatabase(t *testing.T) {
 	swapped[10], swapped[11] = swapped[11]+1, swapped[10]
 	b.db.Close() // whoever asks it now gets another kind of error
 	for _, s := range []string{"", "sluice_", secret[:42], secret + "0", string(swapped), "npm_" + secret[7:], strings.ToUpper(secret)} {
-		_, err := b.svc.Authenticate(b.ours, s)
+		_, err := b.svc.Authenticate(b.ours, s, "192.0.2.7")
 		b.is(err, errs.Unauthenticated)
 	}
 }
@@ -65,9 +65,9 @@ func TestT3_TokenOfAnotherOrganizationIsLikeAnInventedOne(t *testing.T) {
 	list, err := b.svc.Tokens(b.ours, access.Page{})
 	b.ok(err)
 	b.ok(b.svc.RevokeToken(b.ours, list[1].ID))
-	_, foreign := b.svc.Authenticate(b.theirs, secret)
-	_, revoked := b.svc.Authenticate(b.ours, other)
-	_, invented := b.svc.Authenticate(b.theirs, other)
+	_, foreign := b.svc.Authenticate(b.theirs, secret, "192.0.2.7")
+	_, revoked := b.svc.Authenticate(b.ours, other, "192.0.2.7")
+	_, invented := b.svc.Authenticate(b.theirs, other, "192.0.2.7")
 	for _, err := range []error{foreign, revoked, invented} {
 		b.is(err, errs.Unauthenticated)
 		if errs.Public(err) != errs.Public(foreign) {
@@ -80,7 +80,7 @@ func TestT3_TokenOfAnotherOrganizationIsLikeAnInventedOne(t *testing.T) {
 		t.Error("a subject of acme may do something in globex")
 	}
 	b.is(b.svc.RevokeToken(b.theirs, subject.TokenID), errs.NotFound)
-	if _, err := b.svc.Authenticate(b.ours, secret); err != nil {
+	if _, err := b.svc.Authenticate(b.ours, secret, "192.0.2.7"); err != nil {
 		t.Errorf("the token died of what globex tried: %v", err)
 	}
 }
@@ -93,7 +93,7 @@ func TestA2_RevokedTokenDiesAtOnce(t *testing.T) {
 		t.Fatal("the token cannot read")
 	}
 	b.ok(b.svc.RevokeToken(b.ours, s.TokenID))
-	_, err := b.svc.Authenticate(b.ours, secret)
+	_, err := b.svc.Authenticate(b.ours, secret, "192.0.2.7")
 	b.is(err, errs.Unauthenticated)
 	if b.reads(b.ours, s, reg) || b.can(b.ours, s, access.RegistryRead, reg) {
 		t.Error("a request that holds the subject still reads")
@@ -109,11 +109,11 @@ func TestA2_TokenExpiresByTheClock(t *testing.T) {
 	reg := b.registry(b.ours, "team-a")
 	secret, s := b.service(b.ours, access.TokenInput{Roles: []access.Place{{Role: access.Reader, Registry: reg}}, ExpiresAt: b.clock.now().Add(time.Hour)})
 	b.clock.add(time.Hour - time.Nanosecond)
-	if _, err := b.svc.Authenticate(b.ours, secret); err != nil || !b.reads(b.ours, s, reg) {
+	if _, err := b.svc.Authenticate(b.ours, secret, "192.0.2.7"); err != nil || !b.reads(b.ours, s, reg) {
 		t.Fatalf("expired too early: %v", err)
 	}
 	b.clock.add(time.Nanosecond)
-	_, err := b.svc.Authenticate(b.ours, secret)
+	_, err := b.svc.Authenticate(b.ours, secret, "192.0.2.7")
 	b.is(err, errs.Unauthenticated)
 	if b.reads(b.ours, s, reg) || b.can(b.ours, s, access.RegistryRead, reg) {
 		t.Error("a request that holds the subject still reads")
@@ -126,7 +126,7 @@ func TestA2_PersonalTokenFollowsItsOwner(t *testing.T) {
 	ana := b.member(b.ours, "ana", access.Place{Role: access.Ordinary}, access.Place{Role: access.Publisher, Registry: one}, access.Place{Role: access.Reader, Registry: two})
 	secret, _, err := b.svc.CreateToken(b.as(b.ours, ana), access.TokenInput{Name: "laptop", MemberID: ana.MemberID, Write: true, Registries: []uuid.UUID{one}})
 	b.ok(err)
-	s, err := b.svc.Authenticate(b.ours, secret)
+	s, err := b.svc.Authenticate(b.ours, secret, "192.0.2.7")
 	b.ok(err)
 	if s.Kind != access.KindMember || s.Name != "ana@acme.example" || s.Actor("").ID != ana.MemberID || s.Actor("").TokenID != s.TokenID {
 		t.Errorf("subject is %+v", s)
@@ -157,10 +157,10 @@ func TestA2_DeactivatedMemberTakesTokensAlong(t *testing.T) {
 	ana := b.member(b.ours, "ana", access.Place{Role: access.Ordinary}, access.Place{Role: access.Reader, Registry: reg})
 	secret, _, err := b.svc.CreateToken(b.as(b.ours, ana), access.TokenInput{Name: "laptop", MemberID: ana.MemberID})
 	b.ok(err)
-	s, err := b.svc.Authenticate(b.ours, secret)
+	s, err := b.svc.Authenticate(b.ours, secret, "192.0.2.7")
 	b.ok(err)
 	b.ok(b.svc.DeactivateMember(b.ours, ana.MemberID))
-	_, err = b.svc.Authenticate(b.ours, secret)
+	_, err = b.svc.Authenticate(b.ours, secret, "192.0.2.7")
 	b.is(err, errs.Unauthenticated)
 	_, err = b.svc.MemberSubject(b.ours, ana.MemberID)
 	b.is(err, errs.Unauthenticated)
@@ -171,7 +171,7 @@ func TestA2_DeactivatedMemberTakesTokensAlong(t *testing.T) {
 	if !b.reads(b.ours, ana, reg) {
 		t.Error("the member's grants did not come back")
 	}
-	_, err = b.svc.Authenticate(b.ours, secret)
+	_, err = b.svc.Authenticate(b.ours, secret, "192.0.2.7")
 	b.is(err, errs.Unauthenticated) // tokens end for good
 }
 
@@ -185,7 +185,7 @@ func TestA2_TokenOfADeactivatedMemberIsDeadEvenIfNobodyRevokedIt(t *testing.T) {
 	b.ok(b.db.InTx(b.ours, func(ctx context.Context, tx *db.Tx) error {
 		return tx.Ent.Member.UpdateOneID(ana.MemberID).SetDeactivatedAt(b.clock.now()).Exec(ctx)
 	}))
-	_, err = b.svc.Authenticate(b.ours, secret)
+	_, err = b.svc.Authenticate(b.ours, secret, "192.0.2.7")
 	b.is(err, errs.Unauthenticated)
 }
 
@@ -250,7 +250,7 @@ func TestA4_TokenMadeWithATokenIsNoWider(t *testing.T) {
 		if err != nil {
 			return access.Subject{}, err
 		}
-		return b.svc.Authenticate(b.ours, secret)
+		return b.svc.Authenticate(b.ours, secret, "192.0.2.7")
 	}
 	readonly, err := make(ana, access.TokenInput{})
 	b.ok(err)
@@ -305,7 +305,7 @@ func TestA2_LastUseIsBatched(t *testing.T) {
 		t.Fatal("written before Flush")
 	}
 	b.clock.add(time.Minute)
-	_, err := b.svc.Authenticate(b.ours, secret)
+	_, err := b.svc.Authenticate(b.ours, secret, "192.0.2.7")
 	b.ok(err)
 	b.ok(b.svc.Flush(context.Background()))
 	if at := last(); at == nil || !at.Equal(b.clock.now()) {
@@ -313,7 +313,7 @@ func TestA2_LastUseIsBatched(t *testing.T) {
 	}
 	// A failed write is not forgotten.
 	b.clock.add(time.Minute)
-	_, err = b.svc.Authenticate(b.ours, secret)
+	_, err = b.svc.Authenticate(b.ours, secret, "192.0.2.7")
 	b.ok(err)
 	dead, cancel := context.WithCancel(context.Background())
 	cancel()
