@@ -419,6 +419,48 @@ func (u *InvitationUpsert) UpdateSecretHash() *InvitationUpsert {
 	return u
 }
 
+// SetInviterKind sets the "inviter_kind" field.
+func (u *InvitationUpsert) SetInviterKind(v string) *InvitationUpsert {
+	u.Set(invitation.FieldInviterKind, v)
+	return u
+}
+
+// UpdateInviterKind sets the "inviter_kind" field to the value that was provided on create.
+func (u *InvitationUpsert) UpdateInviterKind() *InvitationUpsert {
+	u.SetExcluded(invitation.FieldInviterKind)
+	return u
+}
+
+// SetInviterID sets the "inviter_id" field.
+func (u *InvitationUpsert) SetInviterID(v uuid.UUID) *InvitationUpsert {
+	u.Set(invitation.FieldInviterID, v)
+	return u
+}
+
+// UpdateInviterID sets the "inviter_id" field to the value that was provided on create.
+func (u *InvitationUpsert) UpdateInviterID() *InvitationUpsert {
+	u.SetExcluded(invitation.FieldInviterID)
+	return u
+}
+
+// ClearInviterID clears the value of the "inviter_id" field.
+func (u *InvitationUpsert) ClearInviterID() *InvitationUpsert {
+	u.SetNull(invitation.FieldInviterID)
+	return u
+}
+
+// SetInvitedBy sets the "invited_by" field.
+func (u *InvitationUpsert) SetInvitedBy(v string) *InvitationUpsert {
+	u.Set(invitation.FieldInvitedBy, v)
+	return u
+}
+
+// UpdateInvitedBy sets the "invited_by" field to the value that was provided on create.
+func (u *InvitationUpsert) UpdateInvitedBy() *InvitationUpsert {
+	u.SetExcluded(invitation.FieldInvitedBy)
+	return u
+}
+
 // SetSentAt sets the "sent_at" field.
 func (u *InvitationUpsert) SetSentAt(v time.Time) *InvitationUpsert {
 	u.Set(invitation.FieldSentAt, v)
@@ -529,15 +571,6 @@ func (u *InvitationUpsertOne) UpdateNewValues() *InvitationUpsertOne {
 		if _, exists := u.create.mutation.Teams(); exists {
 			s.SetIgnore(invitation.FieldTeams)
 		}
-		if _, exists := u.create.mutation.InviterKind(); exists {
-			s.SetIgnore(invitation.FieldInviterKind)
-		}
-		if _, exists := u.create.mutation.InviterID(); exists {
-			s.SetIgnore(invitation.FieldInviterID)
-		}
-		if _, exists := u.create.mutation.InvitedBy(); exists {
-			s.SetIgnore(invitation.FieldInvitedBy)
-		}
 		if _, exists := u.create.mutation.CreatedAt(); exists {
 			s.SetIgnore(invitation.FieldCreatedAt)
 		}
@@ -583,6 +616,55 @@ func (u *InvitationUpsertOne) SetSecretHash(v []byte) *InvitationUpsertOne {
 func (u *InvitationUpsertOne) UpdateSecretHash() *InvitationUpsertOne {
 	return u.Update(func(s *InvitationUpsert) {
 		s.UpdateSecretHash()
+	})
+}
+
+// SetInviterKind sets the "inviter_kind" field.
+func (u *InvitationUpsertOne) SetInviterKind(v string) *InvitationUpsertOne {
+	return u.Update(func(s *InvitationUpsert) {
+		s.SetInviterKind(v)
+	})
+}
+
+// UpdateInviterKind sets the "inviter_kind" field to the value that was provided on create.
+func (u *InvitationUpsertOne) UpdateInviterKind() *InvitationUpsertOne {
+	return u.Update(func(s *InvitationUpsert) {
+		s.UpdateInviterKind()
+	})
+}
+
+// SetInviterID sets the "inviter_id" field.
+func (u *InvitationUpsertOne) SetInviterID(v uuid.UUID) *InvitationUpsertOne {
+	return u.Update(func(s *InvitationUpsert) {
+		s.SetInviterID(v)
+	})
+}
+
+// UpdateInviterID sets the "inviter_id" field to the value that was provided on create.
+func (u *InvitationUpsertOne) UpdateInviterID() *InvitationUpsertOne {
+	return u.Update(func(s *InvitationUpsert) {
+		s.UpdateInviterID()
+	})
+}
+
+// ClearInviterID clears the value of the "inviter_id" field.
+func (u *InvitationUpsertOne) ClearInviterID() *InvitationUpsertOne {
+	return u.Update(func(s *InvitationUpsert) {
+		s.ClearInviterID()
+	})
+}
+
+// SetInvitedBy sets the "invited_by" field.
+func (u *InvitationUpsertOne) SetInvitedBy(v string) *InvitationUpsertOne {
+	return u.Update(func(s *InvitationUpsert) {
+		s.SetInvitedBy(v)
+	})
+}
+
+// UpdateInvitedBy sets the "invited_by" field to the value that was provided on create.
+func (u *InvitationUpsertOne) UpdateInvitedBy() *InvitationUpsertOne {
+	return u.Update(func(s *InvitationUpsert) {
+		s.UpdateInvitedBy()
 	})
 }
 
@@ -875,15 +957,6 @@ func (u *InvitationUpsertBulk) UpdateNewValues() *InvitationUpsertBulk {
 			if _, exists := b.mutation.Teams(); exists {
 				s.SetIgnore(invitation.FieldTeams)
 			}
-			if _, exists := b.mutation.InviterKind(); exists {
-				s.SetIgnore(invitation.FieldInviterKind)
-			}
-			if _, exists := b.mutation.InviterID(); exists {
-				s.SetIgnore(invitation.FieldInviterID)
-			}
-			if _, exists := b.mutation.InvitedBy(); exists {
-				s.SetIgnore(invitation.FieldInvitedBy)
-			}
 			if _, exists := b.mutation.CreatedAt(); exists {
 				s.SetIgnore(invitation.FieldCreatedAt)
 			}
@@ -930,6 +1003,55 @@ func (u *InvitationUpsertBulk) SetSecretHash(v []byte) *InvitationUpsertBulk {
 func (u *InvitationUpsertBulk) UpdateSecretHash() *InvitationUpsertBulk {
 	return u.Update(func(s *InvitationUpsert) {
 		s.UpdateSecretHash()
+	})
+}
+
+// SetInviterKind sets the "inviter_kind" field.
+func (u *InvitationUpsertBulk) SetInviterKind(v string) *InvitationUpsertBulk {
+	return u.Update(func(s *InvitationUpsert) {
+		s.SetInviterKind(v)
+	})
+}
+
+// UpdateInviterKind sets the "inviter_kind" field to the value that was provided on create.
+func (u *InvitationUpsertBulk) UpdateInviterKind() *InvitationUpsertBulk {
+	return u.Update(func(s *InvitationUpsert) {
+		s.UpdateInviterKind()
+	})
+}
+
+// SetInviterID sets the "inviter_id" field.
+func (u *InvitationUpsertBulk) SetInviterID(v uuid.UUID) *InvitationUpsertBulk {
+	return u.Update(func(s *InvitationUpsert) {
+		s.SetInviterID(v)
+	})
+}
+
+// UpdateInviterID sets the "inviter_id" field to the value that was provided on create.
+func (u *InvitationUpsertBulk) UpdateInviterID() *InvitationUpsertBulk {
+	return u.Update(func(s *InvitationUpsert) {
+		s.UpdateInviterID()
+	})
+}
+
+// ClearInviterID clears the value of the "inviter_id" field.
+func (u *InvitationUpsertBulk) ClearInviterID() *InvitationUpsertBulk {
+	return u.Update(func(s *InvitationUpsert) {
+		s.ClearInviterID()
+	})
+}
+
+// SetInvitedBy sets the "invited_by" field.
+func (u *InvitationUpsertBulk) SetInvitedBy(v string) *InvitationUpsertBulk {
+	return u.Update(func(s *InvitationUpsert) {
+		s.SetInvitedBy(v)
+	})
+}
+
+// UpdateInvitedBy sets the "invited_by" field to the value that was provided on create.
+func (u *InvitationUpsertBulk) UpdateInvitedBy() *InvitationUpsertBulk {
+	return u.Update(func(s *InvitationUpsert) {
+		s.UpdateInvitedBy()
 	})
 }
 

@@ -36,6 +36,54 @@ func (_u *InvitationUpdate) SetSecretHash(v []byte) *InvitationUpdate {
 	return _u
 }
 
+// SetInviterKind sets the "inviter_kind" field.
+func (_u *InvitationUpdate) SetInviterKind(v string) *InvitationUpdate {
+	_u.mutation.SetInviterKind(v)
+	return _u
+}
+
+// SetNillableInviterKind sets the "inviter_kind" field if the given value is not nil.
+func (_u *InvitationUpdate) SetNillableInviterKind(v *string) *InvitationUpdate {
+	if v != nil {
+		_u.SetInviterKind(*v)
+	}
+	return _u
+}
+
+// SetInviterID sets the "inviter_id" field.
+func (_u *InvitationUpdate) SetInviterID(v uuid.UUID) *InvitationUpdate {
+	_u.mutation.SetInviterID(v)
+	return _u
+}
+
+// SetNillableInviterID sets the "inviter_id" field if the given value is not nil.
+func (_u *InvitationUpdate) SetNillableInviterID(v *uuid.UUID) *InvitationUpdate {
+	if v != nil {
+		_u.SetInviterID(*v)
+	}
+	return _u
+}
+
+// ClearInviterID clears the value of the "inviter_id" field.
+func (_u *InvitationUpdate) ClearInviterID() *InvitationUpdate {
+	_u.mutation.ClearInviterID()
+	return _u
+}
+
+// SetInvitedBy sets the "invited_by" field.
+func (_u *InvitationUpdate) SetInvitedBy(v string) *InvitationUpdate {
+	_u.mutation.SetInvitedBy(v)
+	return _u
+}
+
+// SetNillableInvitedBy sets the "invited_by" field if the given value is not nil.
+func (_u *InvitationUpdate) SetNillableInvitedBy(v *string) *InvitationUpdate {
+	if v != nil {
+		_u.SetInvitedBy(*v)
+	}
+	return _u
+}
+
 // SetSentAt sets the "sent_at" field.
 func (_u *InvitationUpdate) SetSentAt(v time.Time) *InvitationUpdate {
 	_u.mutation.SetSentAt(v)
@@ -174,8 +222,17 @@ func (_u *InvitationUpdate) sqlSave(ctx context.Context) (_node int, err error) 
 	if value, ok := _u.mutation.SecretHash(); ok {
 		_spec.SetField(invitation.FieldSecretHash, field.TypeBytes, value)
 	}
+	if value, ok := _u.mutation.InviterKind(); ok {
+		_spec.SetField(invitation.FieldInviterKind, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.InviterID(); ok {
+		_spec.SetField(invitation.FieldInviterID, field.TypeUUID, value)
+	}
 	if _u.mutation.InviterIDCleared() {
 		_spec.ClearField(invitation.FieldInviterID, field.TypeUUID)
+	}
+	if value, ok := _u.mutation.InvitedBy(); ok {
+		_spec.SetField(invitation.FieldInvitedBy, field.TypeString, value)
 	}
 	if value, ok := _u.mutation.SentAt(); ok {
 		_spec.SetField(invitation.FieldSentAt, field.TypeTime, value)
@@ -226,6 +283,54 @@ type InvitationUpdateOne struct {
 // SetSecretHash sets the "secret_hash" field.
 func (_u *InvitationUpdateOne) SetSecretHash(v []byte) *InvitationUpdateOne {
 	_u.mutation.SetSecretHash(v)
+	return _u
+}
+
+// SetInviterKind sets the "inviter_kind" field.
+func (_u *InvitationUpdateOne) SetInviterKind(v string) *InvitationUpdateOne {
+	_u.mutation.SetInviterKind(v)
+	return _u
+}
+
+// SetNillableInviterKind sets the "inviter_kind" field if the given value is not nil.
+func (_u *InvitationUpdateOne) SetNillableInviterKind(v *string) *InvitationUpdateOne {
+	if v != nil {
+		_u.SetInviterKind(*v)
+	}
+	return _u
+}
+
+// SetInviterID sets the "inviter_id" field.
+func (_u *InvitationUpdateOne) SetInviterID(v uuid.UUID) *InvitationUpdateOne {
+	_u.mutation.SetInviterID(v)
+	return _u
+}
+
+// SetNillableInviterID sets the "inviter_id" field if the given value is not nil.
+func (_u *InvitationUpdateOne) SetNillableInviterID(v *uuid.UUID) *InvitationUpdateOne {
+	if v != nil {
+		_u.SetInviterID(*v)
+	}
+	return _u
+}
+
+// ClearInviterID clears the value of the "inviter_id" field.
+func (_u *InvitationUpdateOne) ClearInviterID() *InvitationUpdateOne {
+	_u.mutation.ClearInviterID()
+	return _u
+}
+
+// SetInvitedBy sets the "invited_by" field.
+func (_u *InvitationUpdateOne) SetInvitedBy(v string) *InvitationUpdateOne {
+	_u.mutation.SetInvitedBy(v)
+	return _u
+}
+
+// SetNillableInvitedBy sets the "invited_by" field if the given value is not nil.
+func (_u *InvitationUpdateOne) SetNillableInvitedBy(v *string) *InvitationUpdateOne {
+	if v != nil {
+		_u.SetInvitedBy(*v)
+	}
 	return _u
 }
 
@@ -397,8 +502,17 @@ func (_u *InvitationUpdateOne) sqlSave(ctx context.Context) (_node *Invitation, 
 	if value, ok := _u.mutation.SecretHash(); ok {
 		_spec.SetField(invitation.FieldSecretHash, field.TypeBytes, value)
 	}
+	if value, ok := _u.mutation.InviterKind(); ok {
+		_spec.SetField(invitation.FieldInviterKind, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.InviterID(); ok {
+		_spec.SetField(invitation.FieldInviterID, field.TypeUUID, value)
+	}
 	if _u.mutation.InviterIDCleared() {
 		_spec.ClearField(invitation.FieldInviterID, field.TypeUUID)
+	}
+	if value, ok := _u.mutation.InvitedBy(); ok {
+		_spec.SetField(invitation.FieldInvitedBy, field.TypeString, value)
 	}
 	if value, ok := _u.mutation.SentAt(); ok {
 		_spec.SetField(invitation.FieldSentAt, field.TypeTime, value)

@@ -85,7 +85,9 @@ func (s *Service) Grants(ctx context.Context) (out []RoleGrant, err error) {
 	return out, err
 }
 
-func (t *turn) grant(ctx context.Context, who Principal, p Place) error {
+// mayHandOn refuses a role that cannot be granted at the place, or not by the
+// acting subject (A4).
+func (t *turn) mayHandOn(ctx context.Context, p Place) error {
 	list, err := t.grantable(p)
 	if err != nil {
 		return err
@@ -94,9 +96,14 @@ func (t *turn) grant(ctx context.Context, who Principal, p Place) error {
 		return err
 	}
 	if p.Registry != uuid.Nil {
-		if err := t.registryExists(ctx, p.Registry); err != nil {
-			return err
-		}
+		return t.registryExists(ctx, p.Registry)
+	}
+	return nil
+}
+
+func (t *turn) grant(ctx context.Context, who Principal, p Place) error {
+	if err := t.mayHandOn(ctx, p); err != nil {
+		return err
 	}
 	if err := t.principalExists(ctx, who); err != nil {
 		return err

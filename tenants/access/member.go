@@ -74,14 +74,11 @@ func (s *Service) CreateMember(ctx context.Context, in MemberInput) (out Member,
 		if err := t.require(MemberManage, uuid.Nil); err != nil {
 			return err
 		}
-		m, err := t.Ent.Member.Create().SetEmail(in.Email).SetName(in.Name).SetCreatedAt(s.now()).Save(ctx)
+		m, err := t.newMember(ctx, in)
 		if err != nil {
 			return err
 		}
 		out = readMember(m)
-		if err := t.done(ctx, memberEvent("member:create", m, map[string]string{"email": in.Email, "name": in.Name})); err != nil {
-			return err
-		}
 		return t.grantAll(ctx, MemberPrincipal(m.ID), in.Roles)
 	})
 	if _, taken := db.IsUnique(err); taken {
@@ -119,25 +116,30 @@ func (s *Service) DeactivateMember(ctx context.Context, id uuid.UUID) error {
 		if err := t.boundRights("what the member has", t.st.compile(MemberPrincipal(id))); err != nil {
 			return err
 		}
-		owner, err := t.Ent.RoleGrant.Query().Where(grantIs(MemberPrincipal(id), Place{Role: Owner})...).Exist(ctx)
-		if err != nil {
+		if err := t.notLastOwner(ctx, id); err != nil {
 			return err
 		}
-		if owner {
-			if err := t.anotherOwner(ctx, id); err != nil {
-				return err
-			}
-		}
-		now := s.now()
-		if err := t.Ent.Member.UpdateOne(m).SetDeactivatedAt(now).Exec(ctx); err != nil {
-			return err
-		}
-		n, err := t.Ent.Token.Update().Where(token.MemberID(id), token.RevokedAtIsNil()).SetRevokedAt(now).Save(ctx)
-		if err != nil {
-			return err
-		}
-		return t.done(ctx, memberEvent("member:deactivate", m, map[string]int{"tokensRevoked": n}))
+		return t.end(ctx, m, "member:deactivate")
 	})
+}
+
+// end takes an active member's access away: credentials, and what others hold
+// of theirs ([Service.OnEnd]).
+func (t *turn) end(ctx context.Context, m *ent.Member, action string) error {
+	now := t.s.now()
+	if err := t.Ent.Member.UpdateOne(m).SetDeactivatedAt(now).Exec(ctx); err != nil {
+		return err
+	}
+	n, err := t.Ent.Token.Update().Where(token.MemberID(m.ID), token.RevokedAtIsNil()).SetRevokedAt(now).Save(ctx)
+	if err != nil {
+		return err
+	}
+	for _, end := range t.s.ends {
+		if err := end(ctx, t.Tx, m.ID); err != nil {
+			return err
+		}
+	}
+	return t.done(ctx, memberEvent(action, m, map[string]int{"tokensRevoked": n}))
 }
 
 // ReactivateMember takes a person in again, with the grants they had but none
