@@ -29198,6 +29198,7 @@ type TokenMutation struct {
 	appendcidrs      []string
 	packages         *[]string
 	appendpackages   []string
+	parent_id        *uuid.UUID
 	trust_rule_id    *uuid.UUID
 	service_id       *uuid.UUID
 	created_at       *time.Time
@@ -29699,6 +29700,55 @@ func (m *TokenMutation) ResetPackages() {
 	m.appendpackages = nil
 }
 
+// SetParentID sets the "parent_id" field.
+func (m *TokenMutation) SetParentID(u uuid.UUID) {
+	m.parent_id = &u
+}
+
+// ParentID returns the value of the "parent_id" field in the mutation.
+func (m *TokenMutation) ParentID() (r uuid.UUID, exists bool) {
+	v := m.parent_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldParentID returns the old "parent_id" field's value of the Token entity.
+// If the Token object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TokenMutation) OldParentID(ctx context.Context) (v *uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldParentID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldParentID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldParentID: %w", err)
+	}
+	return oldValue.ParentID, nil
+}
+
+// ClearParentID clears the value of the "parent_id" field.
+func (m *TokenMutation) ClearParentID() {
+	m.parent_id = nil
+	m.clearedFields[token.FieldParentID] = struct{}{}
+}
+
+// ParentIDCleared returns if the "parent_id" field was cleared in this mutation.
+func (m *TokenMutation) ParentIDCleared() bool {
+	_, ok := m.clearedFields[token.FieldParentID]
+	return ok
+}
+
+// ResetParentID resets all changes to the "parent_id" field.
+func (m *TokenMutation) ResetParentID() {
+	m.parent_id = nil
+	delete(m.clearedFields, token.FieldParentID)
+}
+
 // SetTrustRuleID sets the "trust_rule_id" field.
 func (m *TokenMutation) SetTrustRuleID(u uuid.UUID) {
 	m.trust_rule_id = &u
@@ -30090,7 +30140,7 @@ func (m *TokenMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *TokenMutation) Fields() []string {
-	fields := make([]string, 0, 16)
+	fields := make([]string, 0, 17)
 	if m.org_id != nil {
 		fields = append(fields, token.FieldOrgID)
 	}
@@ -30117,6 +30167,9 @@ func (m *TokenMutation) Fields() []string {
 	}
 	if m.packages != nil {
 		fields = append(fields, token.FieldPackages)
+	}
+	if m.parent_id != nil {
+		fields = append(fields, token.FieldParentID)
 	}
 	if m.trust_rule_id != nil {
 		fields = append(fields, token.FieldTrustRuleID)
@@ -30165,6 +30218,8 @@ func (m *TokenMutation) Field(name string) (ent.Value, bool) {
 		return m.Cidrs()
 	case token.FieldPackages:
 		return m.Packages()
+	case token.FieldParentID:
+		return m.ParentID()
 	case token.FieldTrustRuleID:
 		return m.TrustRuleID()
 	case token.FieldServiceID:
@@ -30206,6 +30261,8 @@ func (m *TokenMutation) OldField(ctx context.Context, name string) (ent.Value, e
 		return m.OldCidrs(ctx)
 	case token.FieldPackages:
 		return m.OldPackages(ctx)
+	case token.FieldParentID:
+		return m.OldParentID(ctx)
 	case token.FieldTrustRuleID:
 		return m.OldTrustRuleID(ctx)
 	case token.FieldServiceID:
@@ -30292,6 +30349,13 @@ func (m *TokenMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetPackages(v)
 		return nil
+	case token.FieldParentID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetParentID(v)
+		return nil
 	case token.FieldTrustRuleID:
 		v, ok := value.(uuid.UUID)
 		if !ok {
@@ -30374,6 +30438,9 @@ func (m *TokenMutation) ClearedFields() []string {
 	if m.FieldCleared(token.FieldMemberID) {
 		fields = append(fields, token.FieldMemberID)
 	}
+	if m.FieldCleared(token.FieldParentID) {
+		fields = append(fields, token.FieldParentID)
+	}
 	if m.FieldCleared(token.FieldTrustRuleID) {
 		fields = append(fields, token.FieldTrustRuleID)
 	}
@@ -30408,6 +30475,9 @@ func (m *TokenMutation) ClearField(name string) error {
 	switch name {
 	case token.FieldMemberID:
 		m.ClearMemberID()
+		return nil
+	case token.FieldParentID:
+		m.ClearParentID()
 		return nil
 	case token.FieldTrustRuleID:
 		m.ClearTrustRuleID()
@@ -30461,6 +30531,9 @@ func (m *TokenMutation) ResetField(name string) error {
 		return nil
 	case token.FieldPackages:
 		m.ResetPackages()
+		return nil
+	case token.FieldParentID:
+		m.ResetParentID()
 		return nil
 	case token.FieldTrustRuleID:
 		m.ResetTrustRuleID()

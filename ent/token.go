@@ -38,6 +38,8 @@ type Token struct {
 	Cidrs []string `json:"cidrs,omitempty"`
 	// Packages holds the value of the "packages" field.
 	Packages []string `json:"packages,omitempty"`
+	// ParentID holds the value of the "parent_id" field.
+	ParentID *uuid.UUID `json:"parent_id,omitempty"`
 	// TrustRuleID holds the value of the "trust_rule_id" field.
 	TrustRuleID *uuid.UUID `json:"trust_rule_id,omitempty"`
 	// ServiceID holds the value of the "service_id" field.
@@ -83,7 +85,7 @@ func (*Token) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case token.FieldMemberID, token.FieldTrustRuleID, token.FieldServiceID:
+		case token.FieldMemberID, token.FieldParentID, token.FieldTrustRuleID, token.FieldServiceID:
 			values[i] = &sql.NullScanner{S: new(uuid.UUID)}
 		case token.FieldHash, token.FieldRegistries, token.FieldCidrs, token.FieldPackages:
 			values[i] = new([]byte)
@@ -176,6 +178,13 @@ func (_m *Token) assignValues(columns []string, values []any) error {
 				if err := json.Unmarshal(*value, &_m.Packages); err != nil {
 					return fmt.Errorf("unmarshal field packages: %w", err)
 				}
+			}
+		case token.FieldParentID:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field parent_id", values[i])
+			} else if value.Valid {
+				_m.ParentID = new(uuid.UUID)
+				*_m.ParentID = *value.S.(*uuid.UUID)
 			}
 		case token.FieldTrustRuleID:
 			if value, ok := values[i].(*sql.NullScanner); !ok {
@@ -293,6 +302,11 @@ func (_m *Token) String() string {
 	builder.WriteString(", ")
 	builder.WriteString("packages=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Packages))
+	builder.WriteString(", ")
+	if v := _m.ParentID; v != nil {
+		builder.WriteString("parent_id=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
 	builder.WriteString(", ")
 	if v := _m.TrustRuleID; v != nil {
 		builder.WriteString("trust_rule_id=")

@@ -95,6 +95,20 @@ func (_c *TokenCreate) SetPackages(v []string) *TokenCreate {
 	return _c
 }
 
+// SetParentID sets the "parent_id" field.
+func (_c *TokenCreate) SetParentID(v uuid.UUID) *TokenCreate {
+	_c.mutation.SetParentID(v)
+	return _c
+}
+
+// SetNillableParentID sets the "parent_id" field if the given value is not nil.
+func (_c *TokenCreate) SetNillableParentID(v *uuid.UUID) *TokenCreate {
+	if v != nil {
+		_c.SetParentID(*v)
+	}
+	return _c
+}
+
 // SetTrustRuleID sets the "trust_rule_id" field.
 func (_c *TokenCreate) SetTrustRuleID(v uuid.UUID) *TokenCreate {
 	_c.mutation.SetTrustRuleID(v)
@@ -363,6 +377,10 @@ func (_c *TokenCreate) createSpec() (*Token, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.Packages(); ok {
 		_spec.SetField(token.FieldPackages, field.TypeJSON, value)
 		_node.Packages = value
+	}
+	if value, ok := _c.mutation.ParentID(); ok {
+		_spec.SetField(token.FieldParentID, field.TypeUUID, value)
+		_node.ParentID = &value
 	}
 	if value, ok := _c.mutation.TrustRuleID(); ok {
 		_spec.SetField(token.FieldTrustRuleID, field.TypeUUID, value)
@@ -636,6 +654,9 @@ func (u *TokenUpsertOne) UpdateNewValues() *TokenUpsertOne {
 		}
 		if _, exists := u.create.mutation.Hint(); exists {
 			s.SetIgnore(token.FieldHint)
+		}
+		if _, exists := u.create.mutation.ParentID(); exists {
+			s.SetIgnore(token.FieldParentID)
 		}
 		if _, exists := u.create.mutation.TrustRuleID(); exists {
 			s.SetIgnore(token.FieldTrustRuleID)
@@ -1043,6 +1064,9 @@ func (u *TokenUpsertBulk) UpdateNewValues() *TokenUpsertBulk {
 			}
 			if _, exists := b.mutation.Hint(); exists {
 				s.SetIgnore(token.FieldHint)
+			}
+			if _, exists := b.mutation.ParentID(); exists {
+				s.SetIgnore(token.FieldParentID)
 			}
 			if _, exists := b.mutation.TrustRuleID(); exists {
 				s.SetIgnore(token.FieldTrustRuleID)

@@ -284,6 +284,9 @@ func (_u *TokenUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 			sqljson.Append(u, token.FieldPackages, value)
 		})
 	}
+	if _u.mutation.ParentIDCleared() {
+		_spec.ClearField(token.FieldParentID, field.TypeUUID)
+	}
 	if _u.mutation.TrustRuleIDCleared() {
 		_spec.ClearField(token.FieldTrustRuleID, field.TypeUUID)
 	}
@@ -646,6 +649,9 @@ func (_u *TokenUpdateOne) sqlSave(ctx context.Context) (_node *Token, err error)
 		_spec.AddModifier(func(u *sql.UpdateBuilder) {
 			sqljson.Append(u, token.FieldPackages, value)
 		})
+	}
+	if _u.mutation.ParentIDCleared() {
+		_spec.ClearField(token.FieldParentID, field.TypeUUID)
 	}
 	if _u.mutation.TrustRuleIDCleared() {
 		_spec.ClearField(token.FieldTrustRuleID, field.TypeUUID)

@@ -14,6 +14,7 @@ import (
 
 	"sluice.dev/sluice/ent/db"
 	"sluice.dev/sluice/ent/db/dbtest"
+	"sluice.dev/sluice/tenants/access"
 	"sluice.dev/sluice/tenants/advisory"
 	"sluice.dev/sluice/tenants/audit"
 	"sluice.dev/sluice/tenants/blob"
@@ -72,7 +73,7 @@ func newBench(t *testing.T) *bench {
 func depsOf(d *db.DB, now func() time.Time) Deps {
 	q := &quarantine.Service{DB: d, Audit: audit.New(now), Now: now}
 	shapes := registry.NewSnapshots(d, nil)
-	return Deps{DB: d, Quarantine: q, Now: now,
+	return Deps{DB: d, Access: access.New(d, audit.New(now), now), Quarantine: q, Now: now,
 		Finding: &finding.Service{DB: d, Shapes: shapes, Advisories: advisory.NewService(d), Quarantine: q, Now: now}}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"sluice.dev/sluice/ent/db"
 	"sluice.dev/sluice/jobs/spec"
+	"sluice.dev/sluice/tenants/access"
 	"sluice.dev/sluice/tenants/blob"
 	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/finding"
@@ -29,6 +30,7 @@ type Reviewer interface {
 // Deps is what the workers call.
 type Deps struct {
 	DB         *db.DB
+	Access     *access.Service
 	Quarantine *quarantine.Service
 	Finding    *finding.Service
 	Reviewer   Reviewer
@@ -58,6 +60,7 @@ func New(d Deps, log *slog.Logger) (*river.Client[pgx.Tx], error) {
 		river.AddWorkerSafely(w, &sweep{d: d}),
 		river.AddWorkerSafely(w, &collect{d: d}),
 		river.AddWorkerSafely(w, &partition{d: d}),
+		river.AddWorkerSafely(w, &expire{d: d}),
 	} {
 		if err != nil {
 			return nil, err
@@ -81,6 +84,7 @@ func New(d Deps, log *slog.Logger) (*river.Client[pgx.Tx], error) {
 		PeriodicJobs: []*river.PeriodicJob{
 			periodic("collect", 24*time.Hour, func() river.JobArgs { return spec.Collect{} }),
 			periodic("partition", 12*time.Hour, func() river.JobArgs { return spec.Partition{} }),
+			periodic("expire", time.Hour, func() river.JobArgs { return spec.Expire{} }),
 			periodic("sweep", time.Hour, func() river.JobArgs { return spec.Sweep{} }),
 		},
 	})

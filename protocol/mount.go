@@ -14,6 +14,7 @@ import (
 
 type mount struct {
 	prefix string
+	open   bool // no credential is looked at
 	http.Handler
 }
 
@@ -23,11 +24,19 @@ type mount struct {
 // sees the path below the organization's root, whatever the form, and a context
 // with the organization, the subject (anonymous without a token: a session is
 // the handler's own affair) and the [Place].
-func (s *Server) Handle(prefix string, h http.Handler) {
+func (s *Server) Handle(prefix string, h http.Handler) { s.mount(mount{prefix, false, h}) }
+
+// HandleOpen is Handle for what has credentials of its own: the subject is
+// anonymous whatever the request carries, and nobody is refused before the
+// handler is called.
+func (s *Server) HandleOpen(prefix string, h http.Handler) { s.mount(mount{prefix, true, h}) }
+
+func (s *Server) mount(m mount) {
+	prefix := m.prefix
 	if !strings.HasPrefix(prefix, "/") {
 		panic(fmt.Sprintf("protocol: the prefix %q does not start with a slash", prefix))
 	}
-	s.mounts = append(s.mounts, mount{prefix, h})
+	s.mounts = append(s.mounts, m)
 	slices.SortStableFunc(s.mounts, func(a, b mount) int { return len(b.prefix) - len(a.prefix) })
 }
 
@@ -44,9 +53,9 @@ func (s *Server) serveRoot(w http.ResponseWriter, r *http.Request, p Place) {
 }
 
 func (s *Server) serveMount(w http.ResponseWriter, r *http.Request, p Place) {
-	h := s.mounted(p.Path)
+	h, found := s.mounted(p.Path)
 	switch {
-	case h == nil:
+	case !found:
 		Problem(w, r, errs.New(errs.NotFound, "protocol.Server", "there is nothing at this path; registries are at /npm/, /pypi/, /maven/ and /nuget/ and their name"))
 		return
 	case r.Method == http.MethodTrace || r.Method == http.MethodConnect:
@@ -57,7 +66,10 @@ func (s *Server) serveMount(w http.ResponseWriter, r *http.Request, p Place) {
 		http.Redirect(w, r, p.Base+"/", http.StatusPermanentRedirect)
 		return
 	}
-	who, err := authenticate(r.Context(), s.Access, r.Header, p.IP)
+	who, err := access.Anonymous(), error(nil)
+	if !h.open {
+		who, err = authenticate(r.Context(), s.Access, r.Header, p.IP)
+	}
 	if err != nil {
 		Problem(w, r, err)
 		return
@@ -70,13 +82,13 @@ func (s *Server) serveMount(w http.ResponseWriter, r *http.Request, p Place) {
 	h.ServeHTTP(w, out)
 }
 
-func (s *Server) mounted(path string) http.Handler {
+func (s *Server) mounted(path string) (mount, bool) {
 	for _, m := range s.mounts {
 		if path == m.prefix || (strings.HasSuffix(m.prefix, "/") && strings.HasPrefix(path, m.prefix)) {
-			return m.Handler
+			return m, true
 		}
 	}
-	return nil
+	return mount{}, false
 }
 
 // below returns the URL with another escaped path.

@@ -59,9 +59,9 @@ func Problem(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	switch kind {
 	case errs.Internal:
-		slog.ErrorContext(r.Context(), "request failed", "path", r.URL.Path, "error", err)
+		slog.ErrorContext(r.Context(), "request failed", "path", access.Redact(r.URL.Path), "error", err)
 	case errs.Upstream, errs.Unavailable:
-		slog.WarnContext(r.Context(), "request failed", "path", r.URL.Path, "error", err)
+		slog.WarnContext(r.Context(), "request failed", "path", access.Redact(r.URL.Path), "error", err)
 	}
 	answer(w, r, p, problemPhrase(status, message))
 }

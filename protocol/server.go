@@ -101,8 +101,9 @@ func (s *Server) serveOrganization(w http.ResponseWriter, r *http.Request, p Pla
 				}
 				return s.Registries.ByName(ctx, rt.ecosystem, rt.registry)
 			},
-			base: func(ref RegistryRef) string { return p.Base + "/" + Segment(ref.Ecosystem) + "/" + ref.Name },
-			path: rt.rest,
+			base:   func(ref RegistryRef) string { return p.Base + "/" + Segment(ref.Ecosystem) + "/" + ref.Name },
+			path:   rt.rest,
+			sought: sought{rt.ecosystem, rt.registry},
 		})
 		return
 	}
@@ -114,6 +115,7 @@ type asked struct {
 	find func(context.Context) (RegistryRef, error)
 	base func(RegistryRef) string
 	path string
+	sought
 }
 
 func noRegistry() error {
@@ -131,6 +133,9 @@ func (s *Server) servePackages(w http.ResponseWriter, r *http.Request, p Place, 
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete:
 	default:
 		NotAllowed(w, r, packageMethods)
+		return
+	}
+	if s.serveOpen(w, r, p, a) {
 		return
 	}
 	who, err := authenticate(r.Context(), s.Access, r.Header, p.IP)

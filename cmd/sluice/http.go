@@ -19,15 +19,19 @@ func (n *node) handler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	registries, packages := protocol.FromSnapshots(n.shapes), &npm.Handler{Gate: n.gate, Accounts: n.accounts()}
 	s, err := protocol.NewServer(protocol.Config{
 		Addresses:     protocol.Addresses{PublicURL: n.flags.PublicURL, BaseDomains: n.flags.BaseDomain, Subdomains: n.flags.Subdomains, TrustedProxies: proxies},
-		Organizations: n.resolver, Access: n.access, Registries: protocol.FromSnapshots(n.shapes),
-		Packages: map[coord.Ecosystem]protocol.PackageHandler{coord.NPM: &npm.Handler{Gate: n.gate}},
+		Organizations: n.resolver, Access: n.access, Registries: registries,
+		Packages: map[coord.Ecosystem]protocol.PackageHandler{coord.NPM: packages},
 	})
 	if err != nil {
 		return nil, err
 	}
 	s.Handle("/-/decisions/", protocol.DecisionPage(n.gate))
+	s.Handle("/-/login/", &protocol.LoginPage{Logins: n.logins, Visitor: protocol.TokenVisitor{Access: n.access}, Access: n.access, Registries: registries,
+		Attempts: n.attempts()})
+	s.HandleOpen(npm.ExchangePrefix, packages.ExchangeAtRoot())
 	s.Handle("/graphql/explorer", frontend.Explorer())
 	s.Handle("/graphql/explorer/", frontend.Explorer())
 	s.Handle("/explorer", redirectTo("/graphql"+frontend.ExplorerPath))

@@ -16,6 +16,7 @@ import (
 
 	"sluice.dev/sluice/ent/db"
 	"sluice.dev/sluice/jobs"
+	"sluice.dev/sluice/protocol/idtoken"
 	"sluice.dev/sluice/protocol/npm"
 	"sluice.dev/sluice/protocol/upstream"
 	"sluice.dev/sluice/tenants/access"
@@ -40,6 +41,8 @@ type node struct {
 	orgs       *org.Service
 	resolver   *org.Resolver
 	access     *access.Service
+	logins     *access.Logins
+	identities *idtoken.Verifier
 	shapes     *registry.Snapshots
 	registries *registry.Service
 	advisories *advisory.Service
@@ -106,6 +109,7 @@ func (n *node) wire(seal *registry.Sealer, tune []func(*upstream.Config)) error 
 	n.orgs = org.New(n.db, log, n.now)
 	n.resolver = org.NewResolver(n.db)
 	n.access = access.New(n.db, log, n.now)
+	n.logins = access.NewLogins(n.access, seal)
 	n.shapes = registry.NewSnapshots(n.db, seal)
 	n.quarantine = &quarantine.Service{DB: n.db, Audit: log, Now: n.now}
 	n.registries = &registry.Service{DB: n.db, Audit: log, Now: n.now, Built: []coord.Ecosystem{coord.NPM}, Seal: seal,
@@ -122,10 +126,13 @@ func (n *node) wire(seal *registry.Sealer, tune []func(*upstream.Config)) error 
 	if err != nil {
 		return err
 	}
+	if n.identities, err = identities(remotes, n.now); err != nil {
+		return err
+	}
 	n.gate = gate.New(n.life, gate.Config{DB: n.db, Blobs: n.blobs, Shapes: n.shapes, Advisories: n.advisories, Quarantine: n.quarantine,
 		Decisions: n.decisions, Protocols: []gate.Protocol{npm.New(client)}, Now: n.now,
 		RenderBudget: n.flags.CacheMiB << 20, DecodeBudget: n.flags.CacheMiB << 20})
-	n.jobDeps = jobs.Deps{DB: n.db, Quarantine: n.quarantine, Reviewer: n.gate, Blobs: n.blobs, Now: n.now,
+	n.jobDeps = jobs.Deps{DB: n.db, Access: n.access, Quarantine: n.quarantine, Reviewer: n.gate, Blobs: n.blobs, Now: n.now,
 		Finding: &finding.Service{DB: n.db, Shapes: n.shapes, Advisories: n.advisories, Quarantine: n.quarantine, Now: n.now}}
 	return nil
 }

@@ -127,6 +127,7 @@ func (f *filler) catalog() error {
 func (f *filler) own() error {
 	c, reg, pkg := f.tx.Ent, f.id("registries"), f.id("package_names")
 	digest := keepBlob(f.ctx, f.tx, "staged tarball of "+f.suffix, noon)
+	laptop := f.id("tokens")
 	return each(f.ctx, []interface{ Exec(context.Context) error }{
 		c.OwnedName.Create().SetOrgID(f.claim).SetID(f.note("owned_names")).SetRegistryID(reg).SetEcosystem(coord.NPM).SetName("mine").SetOwnedSince(noon),
 		c.NameSwitch.Create().SetOrgID(f.claim).SetID(f.note("name_switches")).SetRegistryID(reg).SetEcosystem(coord.NPM).SetName("mine").
@@ -137,8 +138,8 @@ func (f *filler) own() error {
 			SetMessage("use another").SetUpdatedAt(noon),
 		c.TrustRule.Create().SetOrgID(f.claim).SetID(f.note("trust_rules")).SetRegistryID(reg).SetName("ci").SetIssuer("https://ci.example").
 			SetClaims(map[string]string{"repository": "a/b"}).SetCreatedAt(noon),
-		c.Token.Create().SetOrgID(f.claim).SetID(f.note("tokens")).SetName("by trust").SetHash([]byte("trust "+f.suffix)).SetHint("abcd").
-			SetTrustRuleID(f.id("trust_rules")).SetCreatedAt(noon),
+		c.Token.Create().SetOrgID(f.claim).SetID(f.note("tokens")).SetName("by trust").SetHash([]byte("trust " + f.suffix)).SetHint("abcd").
+			SetTrustRuleID(f.id("trust_rules")).SetParentID(laptop).SetCreatedAt(noon),
 		c.LoginRequest.Create().SetOrgID(f.claim).SetID(f.note("login_requests")).SetRegistryID(reg).SetSecretHash([]byte("s" + f.suffix)).
 			SetPageHash([]byte("p" + f.suffix)).SetCreatedAt(noon).SetExpiresAt(noon).SetTokenID(f.id("tokens")),
 		c.StagedVersion.Create().SetOrgID(f.claim).SetID(f.note("staged_versions")).SetRegistryID(reg).SetName("mine").SetVersion("2.0.0").SetSha256(digest).

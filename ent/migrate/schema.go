@@ -724,6 +724,7 @@ var (
 		{Name: "registries", Type: field.TypeJSON},
 		{Name: "cidrs", Type: field.TypeJSON},
 		{Name: "packages", Type: field.TypeJSON},
+		{Name: "parent_id", Type: field.TypeUUID, Nullable: true},
 		{Name: "trust_rule_id", Type: field.TypeUUID, Nullable: true},
 		{Name: "service_id", Type: field.TypeUUID, Nullable: true},
 		{Name: "created_at", Type: field.TypeTime},
@@ -741,7 +742,7 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "tokens_members_tokens",
-				Columns:    []*schema.Column{TokensColumns[16]},
+				Columns:    []*schema.Column{TokensColumns[17]},
 				RefColumns: []*schema.Column{MembersColumns[0]},
 				OnDelete:   schema.SetNull,
 			},

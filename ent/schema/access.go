@@ -50,6 +50,7 @@ func (Token) Fields() []ent.Field {
 		field.JSON("registries", []uuid.UUID{}).Default([]uuid.UUID{}),
 		field.JSON("cidrs", []string{}).Default([]string{}),
 		field.JSON("packages", []string{}).Default([]string{}),
+		field.UUID("parent_id", uuid.UUID{}).Optional().Nillable().Immutable(),
 		field.UUID("trust_rule_id", uuid.UUID{}).Optional().Nillable().Immutable(),
 		field.UUID("service_id", uuid.UUID{}).Optional().Nillable().Immutable(),
 		field.Time("created_at").Immutable(),

@@ -32,6 +32,8 @@ const (
 	FieldCidrs = "cidrs"
 	// FieldPackages holds the string denoting the packages field in the database.
 	FieldPackages = "packages"
+	// FieldParentID holds the string denoting the parent_id field in the database.
+	FieldParentID = "parent_id"
 	// FieldTrustRuleID holds the string denoting the trust_rule_id field in the database.
 	FieldTrustRuleID = "trust_rule_id"
 	// FieldServiceID holds the string denoting the service_id field in the database.
@@ -71,6 +73,7 @@ var Columns = []string{
 	FieldRegistries,
 	FieldCidrs,
 	FieldPackages,
+	FieldParentID,
 	FieldTrustRuleID,
 	FieldServiceID,
 	FieldCreatedAt,
@@ -141,6 +144,11 @@ func ByHint(opts ...sql.OrderTermOption) OrderOption {
 // ByWrite orders the results by the write field.
 func ByWrite(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldWrite, opts...).ToFunc()
+}
+
+// ByParentID orders the results by the parent_id field.
+func ByParentID(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldParentID, opts...).ToFunc()
 }
 
 // ByTrustRuleID orders the results by the trust_rule_id field.

@@ -86,6 +86,11 @@ func Write(v bool) predicate.Token {
 	return predicate.Token(sql.FieldEQ(FieldWrite, v))
 }
 
+// ParentID applies equality check predicate on the "parent_id" field. It's identical to ParentIDEQ.
+func ParentID(v uuid.UUID) predicate.Token {
+	return predicate.Token(sql.FieldEQ(FieldParentID, v))
+}
+
 // TrustRuleID applies equality check predicate on the "trust_rule_id" field. It's identical to TrustRuleIDEQ.
 func TrustRuleID(v uuid.UUID) predicate.Token {
 	return predicate.Token(sql.FieldEQ(FieldTrustRuleID, v))
@@ -369,6 +374,56 @@ func WriteEQ(v bool) predicate.Token {
 // WriteNEQ applies the NEQ predicate on the "write" field.
 func WriteNEQ(v bool) predicate.Token {
 	return predicate.Token(sql.FieldNEQ(FieldWrite, v))
+}
+
+// ParentIDEQ applies the EQ predicate on the "parent_id" field.
+func ParentIDEQ(v uuid.UUID) predicate.Token {
+	return predicate.Token(sql.FieldEQ(FieldParentID, v))
+}
+
+// ParentIDNEQ applies the NEQ predicate on the "parent_id" field.
+func ParentIDNEQ(v uuid.UUID) predicate.Token {
+	return predicate.Token(sql.FieldNEQ(FieldParentID, v))
+}
+
+// ParentIDIn applies the In predicate on the "parent_id" field.
+func ParentIDIn(vs ...uuid.UUID) predicate.Token {
+	return predicate.Token(sql.FieldIn(FieldParentID, vs...))
+}
+
+// ParentIDNotIn applies the NotIn predicate on the "parent_id" field.
+func ParentIDNotIn(vs ...uuid.UUID) predicate.Token {
+	return predicate.Token(sql.FieldNotIn(FieldParentID, vs...))
+}
+
+// ParentIDGT applies the GT predicate on the "parent_id" field.
+func ParentIDGT(v uuid.UUID) predicate.Token {
+	return predicate.Token(sql.FieldGT(FieldParentID, v))
+}
+
+// ParentIDGTE applies the GTE predicate on the "parent_id" field.
+func ParentIDGTE(v uuid.UUID) predicate.Token {
+	return predicate.Token(sql.FieldGTE(FieldParentID, v))
+}
+
+// ParentIDLT applies the LT predicate on the "parent_id" field.
+func ParentIDLT(v uuid.UUID) predicate.Token {
+	return predicate.Token(sql.FieldLT(FieldParentID, v))
+}
+
+// ParentIDLTE applies the LTE predicate on the "parent_id" field.
+func ParentIDLTE(v uuid.UUID) predicate.Token {
+	return predicate.Token(sql.FieldLTE(FieldParentID, v))
+}
+
+// ParentIDIsNil applies the IsNil predicate on the "parent_id" field.
+func ParentIDIsNil() predicate.Token {
+	return predicate.Token(sql.FieldIsNull(FieldParentID))
+}
+
+// ParentIDNotNil applies the NotNil predicate on the "parent_id" field.
+func ParentIDNotNil() predicate.Token {
+	return predicate.Token(sql.FieldNotNull(FieldParentID))
 }
 
 // TrustRuleIDEQ applies the EQ predicate on the "trust_rule_id" field.

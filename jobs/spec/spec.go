@@ -85,3 +85,14 @@ func (Sweep) Kind() string { return "sweep" }
 func (Sweep) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{Priority: 4, UniqueOpts: river.UniqueOpts{ByPeriod: time.Hour}}
 }
+
+// Expire removes credentials and logins that have run out.
+type Expire struct{}
+
+// Kind names the job.
+func (Expire) Kind() string { return "expire" }
+
+// InsertOpts are the job's options.
+func (Expire) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Priority: 4, UniqueOpts: river.UniqueOpts{ByPeriod: time.Hour}}
+}

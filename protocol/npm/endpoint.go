@@ -43,7 +43,7 @@ var (
 
 // below are the endpoints below /-/. A literal segment wins over one in braces,
 // so the order among them does not matter.
-var below = table(registryPaths)
+var below = table(registryPaths, profilePaths, tokenPaths, accessPaths, trustPaths)
 
 // table splits the paths of endpoints once.
 func table(families ...[]*endpoint) (out []pattern) {

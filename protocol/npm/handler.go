@@ -9,7 +9,8 @@ import (
 
 // Handler answers npm clients. It is safe for concurrent use.
 type Handler struct {
-	Gate protocol.Gate
+	Gate     protocol.Gate
+	Accounts *Accounts // nil: nobody logs in through npm
 }
 
 // Serve answers a request for the registry of the target. Whoever calls it has

@@ -192,6 +192,11 @@ func (s *Service) Allowed(ctx context.Context, who Subject, registry uuid.UUID) 
 	return c.on(registry).list(), nil
 }
 
+// noLonger is what a credential says that ended while it was used.
+func noLonger() error {
+	return errs.New(errs.Unauthenticated, "access", "the login or token has ended; log in again")
+}
+
 func noRegistry() error {
 	return errs.New(errs.NotFound, "access.Require", "the registry does not exist").On("registry")
 }

@@ -15,16 +15,16 @@ import (
 	"sluice.dev/sluice/tenants/scope"
 )
 
-// Identity is a person as an identity provider knows them. Whoever makes one
+// Person is a person as an identity provider knows them. Whoever makes one
 // has verified it, the e-mail address too.
-type Identity struct {
+type Person struct {
 	Issuer  string // the provider, as its tokens say
 	Subject string // the person, unique and unchanging at the issuer
 	Email   string // verified; "" when the provider did not verify one
 	Name    string // "" for none
 }
 
-func (i *Identity) normalize(op string) error {
+func (i *Person) normalize(op string) error {
 	m := MemberInput{Email: i.Email, Name: i.Name}
 	if m.normalize() != nil {
 		m.Name = "" // what a provider calls somebody is no reason to shut them out
@@ -41,14 +41,14 @@ func (i *Identity) normalize(op string) error {
 
 // Bind is called in the transaction in which an identity becomes a member, to
 // keep which identity is whose. An error undoes everything.
-type Bind func(ctx context.Context, tx *db.Tx, who Identity, member Member) error
+type Bind func(ctx context.Context, tx *db.Tx, who Person, member Member) error
 
 // AcceptInvitation makes the identity a member with what the invitation says,
 // or gives it to who is a member already. The identity's verified address must
 // be the invited one, and whoever invited must still be one who may. A secret
 // that is expired, used, taken back, another organization's or somebody
 // else's is the same NotFound. bind may be nil.
-func (s *Service) AcceptInvitation(ctx context.Context, secret string, who Identity, bind Bind) (out Member, err error) {
+func (s *Service) AcceptInvitation(ctx context.Context, secret string, who Person, bind Bind) (out Member, err error) {
 	if err := who.normalize("access.AcceptInvitation"); err != nil {
 		return Member{}, err
 	}
@@ -91,7 +91,7 @@ func noInvitation() error {
 
 // asNewcomer is the system, which admits, with the newcomer as the actor that
 // audit events name.
-func asNewcomer(ctx context.Context, who Identity) context.Context {
+func asNewcomer(ctx context.Context, who Person) context.Context {
 	ip := scope.ActorOf(ctx).IP
 	ctx = As(ctx, System("admission"), "")
 	return scope.WithActor(ctx, scope.Actor{Kind: scope.ActorMember, Name: who.Email, IP: ip})
@@ -137,7 +137,7 @@ func (st *state) stand(ctx context.Context, tx *db.Tx, who Principal) (*credenti
 }
 
 // admit makes an identity a member with roles and teams.
-func (t *turn) admit(ctx context.Context, who Identity, a Admission, bind Bind) (Member, error) {
+func (t *turn) admit(ctx context.Context, who Person, a Admission, bind Bind) (Member, error) {
 	m, err := t.Ent.Member.Query().Where(member.Email(who.Email)).Only(ctx)
 	switch {
 	case err == nil && m.DeactivatedAt != nil:

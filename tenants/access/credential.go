@@ -185,7 +185,23 @@ func (s *Service) credentialOf(ctx context.Context, st *state, k key) (*credenti
 	// When access changes meanwhile, this state has been dropped, and with it
 	// what is remembered here.
 	kept, _ := st.credentials.LoadOrStore(k, c)
+	if st.added.Add(1)%pruneEvery == 0 {
+		st.prune(s.now())
+	}
 	return kept.(*credential), nil
+}
+
+// pruneEvery is after how many credentials those that have expired are dropped.
+// A build makes one of fifteen minutes for every package that it publishes.
+const pruneEvery = 256
+
+func (st *state) prune(now time.Time) {
+	st.credentials.Range(func(k, c any) bool {
+		if c.(*credential).expired(now) {
+			st.credentials.Delete(k)
+		}
+		return true
+	})
 }
 
 // find reads a credential in the transaction, nil when there is none that is
@@ -215,6 +231,7 @@ func (st *state) find(ctx context.Context, tx *db.Tx, k key) (*credential, error
 	slices.SortFunc(c.subject.Registries, compareIDs)
 	if t.ExpiresAt != nil {
 		c.expires = *t.ExpiresAt
+		c.subject.Expires = c.expires
 	}
 	if t.MemberID != nil {
 		m := t.Edges.Member
@@ -223,10 +240,19 @@ func (st *state) find(ctx context.Context, tx *db.Tx, k key) (*credential, error
 		}
 		c.who, c.subject.Kind, c.subject.MemberID, c.subject.Name = MemberPrincipal(m.ID), KindMember, m.ID, m.Email
 	}
-	if t.ServiceID != nil {
+	switch {
+	case t.TrustRuleID != nil:
+		c.who = Principal{KindTrust, *t.TrustRuleID}
+	case t.ServiceID != nil:
 		if ok, err := c.ofAccount(ctx, tx, *t.ServiceID); err != nil || !ok {
 			return nil, err
 		}
+	case t.MemberID == nil && t.ParentID != nil:
+		root, err := rootOf(ctx, tx, t)
+		if err != nil || root == nil {
+			return nil, err
+		}
+		c.who = TokenPrincipal(root.ID)
 	}
 	c.owner = st.compile(c.who)
 	return c, nil

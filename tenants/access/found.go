@@ -16,7 +16,7 @@ const MaxFounded = 5
 
 // Found makes an organization with its first owner, both or neither. It checks
 // no right: it is for the operator. bind may be nil.
-func (s *Service) Found(ctx context.Context, orgs *org.Service, in org.Input, owner Identity, bind Bind) (made org.Organization, first Member, err error) {
+func (s *Service) Found(ctx context.Context, orgs *org.Service, in org.Input, owner Person, bind Bind) (made org.Organization, first Member, err error) {
 	m := MemberInput{Email: owner.Email, Name: owner.Name}
 	if err := m.normalize(); err != nil {
 		return org.Organization{}, Member{}, err
@@ -38,7 +38,7 @@ func (s *Service) Found(ctx context.Context, orgs *org.Service, in org.Input, ow
 // SignUp is Found for a person who does it themselves, where the operator lets
 // them ([org.Service.OpenSignUp]); elsewhere it is Forbidden. Nobody signs up
 // more than [MaxFounded].
-func (s *Service) SignUp(ctx context.Context, orgs *org.Service, in org.Input, who Identity, bind Bind) (org.Organization, Member, error) {
+func (s *Service) SignUp(ctx context.Context, orgs *org.Service, in org.Input, who Person, bind Bind) (org.Organization, Member, error) {
 	const op = "access.SignUp"
 	none := func(err error) (org.Organization, Member, error) { return org.Organization{}, Member{}, err }
 	if !orgs.OpenSignUp {
@@ -82,7 +82,7 @@ func (s *Service) DeleteOrganization(ctx context.Context, orgs *org.Service, slu
 // RestoreOrganization brings a deleted organization back for a person whose
 // verified address is one of its owners', by role of their own. Anything else
 // is the same NotFound, since nobody may learn what was there (T3).
-func (s *Service) RestoreOrganization(ctx context.Context, orgs *org.Service, slug string, who Identity) error {
+func (s *Service) RestoreOrganization(ctx context.Context, orgs *org.Service, slug string, who Person) error {
 	const op = "access.RestoreOrganization"
 	if err := who.normalize(op); err != nil {
 		return err

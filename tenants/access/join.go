@@ -26,7 +26,7 @@ const (
 // JoinRequest is a person who asks to become a member.
 type JoinRequest struct {
 	ID        uuid.UUID
-	Who       Identity
+	Who       Person
 	Message   string // as the person wrote it, on one line
 	CreatedAt time.Time
 	DecidedAt *time.Time // nil while it is open
@@ -39,7 +39,7 @@ type JoinRequest struct {
 // the request is open changes nothing. An organization that takes no requests
 // is Forbidden; who is a member, has too lately been refused, or asks where too
 // many do, is a Conflict.
-func (s *Service) RequestToJoin(ctx context.Context, who Identity, message string) (out JoinRequest, err error) {
+func (s *Service) RequestToJoin(ctx context.Context, who Person, message string) (out JoinRequest, err error) {
 	const op = "access.RequestToJoin"
 	if err := who.normalize(op); err != nil {
 		return JoinRequest{}, err
@@ -70,7 +70,7 @@ func (s *Service) RequestToJoin(ctx context.Context, who Identity, message strin
 	return out, err
 }
 
-func (t *turn) mayAsk(ctx context.Context, op string, who Identity) error {
+func (t *turn) mayAsk(ctx context.Context, op string, who Person) error {
 	takes, err := t.Ent.Organization.Query().Where(entorg.ID(t.org), entorg.JoinRequests(true)).Exist(ctx)
 	if err != nil {
 		return err
@@ -171,7 +171,7 @@ func (t *turn) openJoinRequest(ctx context.Context, id uuid.UUID) (*ent.JoinRequ
 }
 
 func readJoinRequest(r *ent.JoinRequest) JoinRequest {
-	out := JoinRequest{ID: r.ID, Who: Identity{r.Issuer, r.Subject, r.Email, r.Name}, Message: r.Message, CreatedAt: r.CreatedAt,
+	out := JoinRequest{ID: r.ID, Who: Person{r.Issuer, r.Subject, r.Email, r.Name}, Message: r.Message, CreatedAt: r.CreatedAt,
 		DecidedAt: r.DecidedAt, DecidedBy: r.DecidedBy, Approved: r.Outcome == "APPROVED"}
 	if r.MemberID != nil {
 		out.MemberID = *r.MemberID

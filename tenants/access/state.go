@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/casbin/casbin/v2"
 	"github.com/google/uuid"
@@ -26,7 +27,8 @@ type state struct {
 	places   map[Principal][]uuid.UUID // where each has grants, also by a team; uuid.Nil is the organization
 	closed   bool                      // suspended or deleted: nobody's credential works
 
-	credentials sync.Map // key → *credential; only of credentials that are alive
+	credentials sync.Map      // key → *credential; only of credentials that were alive
+	added       atomic.Uint64 // how many there have been
 }
 
 // state returns the organization's state, from memory when that may be trusted.
@@ -58,6 +60,13 @@ func load(ctx context.Context, tx *db.Tx) (*state, error) {
 	teams, err := loadTeams(ctx, tx)
 	if err != nil {
 		return nil, fmt.Errorf("load teams: %w", err)
+	}
+	rules, err := tx.Ent.TrustRule.Query().All(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("load trust rules: %w", err)
+	}
+	for _, r := range rules {
+		bindings = append(bindings, binding{who: Principal{KindTrust, r.ID}, role: Publisher, registry: r.RegistryID})
 	}
 	st := &state{org: org, roles: make(map[string]set, len(roles)), places: make(map[Principal][]uuid.UUID)}
 	if st.enforcer, err = newEnforcer(roles, bindings, teams); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -19,6 +20,7 @@ const (
 	KindMember    Kind = "MEMBER" // a person, by session or personal token
 	KindToken     Kind = "TOKEN"  // a service token, with roles of its own or of a service account
 	KindSystem    Kind = "SYSTEM" // a job or a command on the server; may do everything
+	KindTrust     Kind = "TRUST"  // a trust rule: of principals only, never of subjects
 )
 
 // The kinds of principal that are no subject: a team acts through its members,
@@ -29,9 +31,10 @@ const (
 )
 
 // Principal is somebody whom roles are granted to: a member, a service token, a
-// team, or a service account.
+// team, or a service account. A trust rule has its one role by itself, and none
+// can be granted to it.
 type Principal struct {
-	Kind Kind // KindMember, KindToken, KindTeam or KindService
+	Kind Kind // KindMember, KindToken, KindTeam, KindService or KindTrust
 	ID   uuid.UUID
 }
 
@@ -66,6 +69,7 @@ type Subject struct {
 	// Networks are those that the token may come from; empty is all. That it
 	// came from one was looked at when it was authenticated.
 	Networks []netip.Prefix
+	Expires  time.Time // when the token ends; zero is never
 
 	org  uuid.UUID
 	key  key         // to find the credential again when something changed
@@ -84,8 +88,9 @@ func System(name string) Subject { return Subject{Kind: KindSystem, Name: name, 
 // IsAnonymous reports whether no credential was given.
 func (s Subject) IsAnonymous() bool { return s.Kind == KindAnonymous }
 
-// Principal returns whom the subject's grants belong to, and false for
-// anonymous and system subjects.
+// Principal returns whom the subject is, as grants name them, and false for
+// anonymous and system subjects. A token that was made from another one, or by
+// a trust rule, has no grants of its own.
 func (s Subject) Principal() (Principal, bool) {
 	switch s.Kind {
 	case KindMember:

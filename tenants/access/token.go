@@ -11,7 +11,6 @@ import (
 
 	"sluice.dev/sluice/ent"
 	"sluice.dev/sluice/ent/db"
-	"sluice.dev/sluice/ent/rolegrant"
 	"sluice.dev/sluice/ent/token"
 	"sluice.dev/sluice/tenants/audit"
 	"sluice.dev/sluice/tenants/errs"
@@ -31,6 +30,8 @@ type Token struct {
 	Registries []uuid.UUID // empty: wherever its owner may
 	Packages   []string    // name patterns that it may write to; empty: no limit
 	Networks   []string    // CIDR ranges that it may come from; empty: all
+	Parent     uuid.UUID   // the token that it was made from, with which it ends; uuid.Nil for none
+	TrustRule  uuid.UUID   // the rule by which it was exchanged; uuid.Nil for none
 	CreatedAt  time.Time
 	ExpiresAt  *time.Time // nil is never
 	LastUsedAt *time.Time // to a few seconds; nil before the first use
@@ -107,7 +108,7 @@ func (s *Service) CreateToken(ctx context.Context, in TokenInput) (secret string
 		if err := t.mayMake(&in); err != nil {
 			return err
 		}
-		out, err = t.createToken(ctx, in, secret)
+		out, err = t.createToken(ctx, in, secret, uuid.Nil)
 		return err
 	})
 	if err != nil {
@@ -137,7 +138,9 @@ func (t *turn) mayMake(in *TokenInput) error {
 	return t.boundNetworks(in)
 }
 
-func (t *turn) createToken(ctx context.Context, in TokenInput, secret string) (Token, error) {
+// createToken writes a token that the turn may make, from another one when
+// parent is not uuid.Nil.
+func (t *turn) createToken(ctx context.Context, in TokenInput, secret string, parent uuid.UUID) (Token, error) {
 	for _, id := range in.Registries {
 		if err := t.require(RegistryRead, id); err != nil {
 			return Token{}, err
@@ -148,11 +151,9 @@ func (t *turn) createToken(ctx context.Context, in TokenInput, secret string) (T
 			return Token{}, err
 		}
 	}
-	hash := hashOf(secret)
-	c := t.Ent.Token.Create().SetName(in.Name).SetHash(hash[:]).SetHint(secret[len(secret)-hintChars:]).
-		SetWrite(in.Write).SetRegistries(in.Registries).SetPackages(in.Packages).SetCidrs(in.Networks).SetCreatedAt(t.s.now())
-	if in.Registries == nil {
-		c.SetRegistries([]uuid.UUID{})
+	c := t.newToken(in, secret)
+	if parent != uuid.Nil {
+		c.SetParentID(parent)
 	}
 	if in.MemberID != uuid.Nil {
 		if err := t.principalExists(ctx, MemberPrincipal(in.MemberID)); err != nil {
@@ -161,14 +162,35 @@ func (t *turn) createToken(ctx context.Context, in TokenInput, secret string) (T
 		c.SetMemberID(in.MemberID)
 	}
 	if in.ServiceID != uuid.Nil {
-		if err := t.boundAccountToken(ctx, in); err != nil {
-			return Token{}, err
+		// A child of one of the account's tokens may no more than that one.
+		if parent == uuid.Nil {
+			if err := t.boundAccountToken(ctx, in); err != nil {
+				return Token{}, err
+			}
 		}
 		c.SetServiceID(in.ServiceID)
+	}
+	made, err := t.saveToken(ctx, c)
+	if err != nil {
+		return Token{}, err
+	}
+	return made, t.grantAll(ctx, TokenPrincipal(made.ID), in.Roles)
+}
+
+func (t *turn) newToken(in TokenInput, secret string) *ent.TokenCreate {
+	hash := hashOf(secret)
+	c := t.Ent.Token.Create().SetName(in.Name).SetHash(hash[:]).SetHint(secret[len(secret)-hintChars:]).
+		SetWrite(in.Write).SetRegistries(in.Registries).SetPackages(in.Packages).SetCidrs(in.Networks).SetCreatedAt(t.s.now())
+	if in.Registries == nil {
+		c.SetRegistries([]uuid.UUID{})
 	}
 	if !in.ExpiresAt.IsZero() {
 		c.SetExpiresAt(in.ExpiresAt)
 	}
+	return c
+}
+
+func (t *turn) saveToken(ctx context.Context, c *ent.TokenCreate) (Token, error) {
 	row, err := c.Save(ctx)
 	if err != nil {
 		return Token{}, err
@@ -176,45 +198,7 @@ func (t *turn) createToken(ctx context.Context, in TokenInput, secret string) (T
 	// No node remembers anything of a token that is new, so that none needs to
 	// forget; roles tell them by themselves.
 	made := readToken(row)
-	err = t.s.audit.Record(ctx, t.Tx, audit.Event{Action: "token:create", ObjectType: "token", ObjectID: row.ID.String(), After: made})
-	if err != nil {
-		return Token{}, err
-	}
-	return made, t.grantAll(ctx, TokenPrincipal(row.ID), in.Roles)
-}
-
-// RevokeToken ends a token for good, with the roles of a service token. One's
-// own personal tokens need nothing, others token:manage; without it they are
-// NotFound. Revoking again changes nothing.
-func (s *Service) RevokeToken(ctx context.Context, id uuid.UUID) error {
-	return s.change(ctx, func(ctx context.Context, t *turn) error {
-		row, err := t.Ent.Token.Get(ctx, id)
-		if err != nil && !ent.IsNotFound(err) {
-			return err
-		}
-		everybodys, cerr := t.can(TokenManage, uuid.Nil)
-		if cerr != nil {
-			return cerr
-		}
-		if err != nil || (!everybodys && !t.owns(row)) {
-			return errs.New(errs.NotFound, "access.RevokeToken", "the token does not exist")
-		}
-		if row.RevokedAt != nil {
-			return nil
-		}
-		if err := t.Ent.Token.UpdateOne(row).SetRevokedAt(s.now()).Exec(ctx); err != nil {
-			return err
-		}
-		_, err = t.Ent.RoleGrant.Delete().Where(rolegrant.SubjectKindEQ(rolegrant.SubjectKindTOKEN), rolegrant.SubjectID(id)).Exec(ctx)
-		if err != nil {
-			return err
-		}
-		return t.done(ctx, audit.Event{Action: "token:revoke", ObjectType: "token", ObjectID: id.String(), Before: readToken(row)})
-	})
-}
-
-func (t *turn) owns(row *ent.Token) bool {
-	return row.MemberID != nil && t.by.MemberID == *row.MemberID && *row.MemberID != uuid.Nil
+	return made, t.s.audit.Record(ctx, t.Tx, audit.Event{Action: "token:create", ObjectType: "token", ObjectID: row.ID.String(), After: made})
 }
 
 // Tokens lists tokens in the order in which they were made, revoked ones
@@ -253,6 +237,12 @@ func readToken(t *ent.Token) Token {
 	}
 	if t.ServiceID != nil {
 		out.ServiceID = *t.ServiceID
+	}
+	if t.ParentID != nil {
+		out.Parent = *t.ParentID
+	}
+	if t.TrustRuleID != nil {
+		out.TrustRule = *t.TrustRuleID
 	}
 	return out
 }

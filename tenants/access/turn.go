@@ -66,7 +66,7 @@ func (s *Service) turn(ctx context.Context, tx *db.Tx) (*turn, error) {
 		return nil, err
 	}
 	if t.me == nil || t.me.expired(s.now()) {
-		return nil, errs.New(errs.Unauthenticated, "access", "the login or token has ended; log in again")
+		return nil, noLonger()
 	}
 	return t, nil
 }

@@ -89,6 +89,11 @@ func table() []row {
 			why: "the guarded client for remotes knows addresses, not packages (F6)",
 		},
 		{
+			packages: []string{"protocol/idtoken/..."}, may: []string{"tenants/errs", "protocol/upstream/..."},
+			never: []string{"entgo.io/...", "github.com/jackc/...", "database/sql"},
+			why:   "checks what an outside issuer says, whose keys come through the guarded client; who is trusted is behind the services (F6)",
+		},
+		{
 			packages: []string{"protocol"},
 			may:      join([]string{"tenants/org/...", "tenants/registry/...", "tenants/access/...", "tenants/gate/...", "tenants/policy", "tenants/audit"}, leaves),
 			never:    []string{"entgo.io/...", "github.com/jackc/..."},
@@ -121,7 +126,7 @@ func table() []row {
 		rows = append(rows, row{
 			packages: []string{own},
 			may: join([]string{
-				own, "protocol", "protocol/upstream/...", "tenants/gate/...", "tenants/intake/...",
+				own, "protocol", "protocol/upstream/...", "protocol/idtoken", "tenants/gate/...", "tenants/intake/...",
 				"tenants/catalog", "tenants/advisory", "tenants/access/...",
 			}, leaves, pureRules),
 			never: []string{"entgo.io/...", "github.com/jackc/...", "database/sql"},

@@ -117,6 +117,9 @@ ALTER TABLE tokens ADD COLUMN cidrs jsonb NOT NULL DEFAULT '[]';     -- networks
 ALTER TABLE tokens ADD COLUMN packages jsonb NOT NULL DEFAULT '[]';  -- name patterns it may write; empty = all
 ALTER TABLE tokens ADD COLUMN trust_rule_id uuid;                    -- the rule it was exchanged by
 ALTER TABLE tokens ADD FOREIGN KEY (org_id, trust_rule_id) REFERENCES trust_rules (org_id, id) ON DELETE CASCADE;
+ALTER TABLE tokens ADD COLUMN parent_id uuid;                        -- the token that it was made from, with which it ends
+ALTER TABLE tokens ADD FOREIGN KEY (org_id, parent_id) REFERENCES tokens (org_id, id);
+CREATE INDEX tokens_parent ON tokens (org_id, parent_id) WHERE parent_id IS NOT NULL;
 CREATE INDEX tokens_trust_rule ON tokens (org_id, trust_rule_id) WHERE trust_rule_id IS NOT NULL;
 
 -- A client waits for a person to say yes in a browser.

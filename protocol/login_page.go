@@ -1,0 +1,205 @@
+package protocol
+
+import (
+	"context"
+	"errors"
+	"html/template"
+	"net/http"
+	"path"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"sluice.dev/sluice/tenants/access"
+	"sluice.dev/sluice/tenants/coord"
+	"sluice.dev/sluice/tenants/errs"
+)
+
+// Logins is what the login page needs of logins; *access.Logins is one.
+type Logins interface {
+	Read(ctx context.Context, page string) (access.LoginRequest, error)
+	Approve(ctx context.Context, page string, registry uuid.UUID) (access.Token, error)
+}
+
+// Visitor finds out on whose behalf a form was sent. [TokenVisitor] asks for an
+// access token in the form; a session of the console would be another one, and
+// bring its own proof that the form is its page's.
+type Visitor interface {
+	// Visit returns the subject of a parsed form; errs.Unauthenticated with
+	// what to tell the person when it is nobody's.
+	Visit(r *http.Request, ip string) (access.Subject, error)
+}
+
+// TokenVisitor is a [Visitor] by the access token in the form's field token.
+// The browser sends nothing by itself that would say yes, so that no other site
+// can make it do so.
+type TokenVisitor struct{ Access Access }
+
+// Visit implements Visitor.
+func (v TokenVisitor) Visit(r *http.Request, ip string) (access.Subject, error) {
+	return v.Access.Authenticate(r.Context(), r.PostForm.Get("token"), ip)
+}
+
+// LoginPage answers /-/login/{secret}: the page on which a person lets a
+// command-line client in.
+type LoginPage struct {
+	Logins     Logins
+	Visitor    Visitor
+	Access     Access
+	Registries Registries
+	Attempts   *Attempts
+}
+
+// maxForm bounds what the page's form may send, in bytes.
+const maxForm = 16 << 10
+
+// ServeHTTP implements http.Handler.
+func (p *LoginPage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	secret := path.Base(r.URL.Path)
+	asked, err := p.Logins.Read(r.Context(), secret)
+	switch {
+	case err != nil:
+		loginAnswer(w, r, "none", statusOf(err), view{Problem: errs.Public(err)})
+	case r.Method == http.MethodGet || r.Method == http.MethodHead:
+		loginAnswer(w, r, "ask", http.StatusOK, view{LoginRequest: asked})
+	case r.Method == http.MethodPost:
+		p.answer(w, r, secret, asked)
+	default:
+		w.Header().Set("Allow", "GET, HEAD, POST")
+		loginAnswer(w, r, "none", http.StatusMethodNotAllowed, view{Problem: "Only GET, HEAD and POST work here."})
+	}
+}
+
+func (p *LoginPage) answer(w http.ResponseWriter, r *http.Request, secret string, asked access.LoginRequest) {
+	made, err := p.approve(w, r, secret, asked)
+	var later *errLater
+	switch {
+	case errors.As(err, &later):
+		w.Header().Set("Retry-After", strconv.Itoa(int(later.wait.Seconds())+1))
+		loginAnswer(w, r, "ask", http.StatusTooManyRequests, view{LoginRequest: asked, Problem: later.Error()})
+	case errs.Is(err, errs.Conflict):
+		loginAnswer(w, r, "none", http.StatusConflict, view{Problem: errs.Public(err)})
+	case err != nil:
+		loginAnswer(w, r, "ask", statusOf(err), view{LoginRequest: asked, Problem: errs.Public(err)})
+	default:
+		loginAnswer(w, r, "done", http.StatusOK, view{LoginRequest: asked, Token: made})
+	}
+}
+
+// errLater refuses to look at a secret for a while.
+type errLater struct{ wait time.Duration }
+
+func (e *errLater) Error() string {
+	return "too many tokens from this address were wrong; try again in " + (e.wait + time.Second).Truncate(time.Second).String()
+}
+
+func (p *LoginPage) approve(w http.ResponseWriter, r *http.Request, secret string, asked access.LoginRequest) (access.Token, error) {
+	place, _ := PlaceOf(r.Context())
+	if wait := p.Attempts.Wait(place.IP); wait > 0 {
+		return access.Token{}, &errLater{wait}
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+	if err := r.ParseForm(); err != nil {
+		return access.Token{}, errs.Wrap(err, errs.Invalid, "protocol.LoginPage", "the form cannot be read; it has %d bytes at most", maxForm)
+	}
+	who, err := p.Visitor.Visit(r, place.IP)
+	if err != nil {
+		if errs.Is(err, errs.Unauthenticated) {
+			p.Attempts.Failed(place.IP)
+		}
+		return access.Token{}, err
+	}
+	reg, err := ReadableRegistry(r.Context(), p.Registries, p.Access, who, asked.Registry)
+	if err != nil {
+		return access.Token{}, err
+	}
+	return p.Logins.Approve(access.As(r.Context(), who, place.IP), secret, reg)
+}
+
+// ReadableRegistry finds the npm registry of a name that the subject may read;
+// errs.NotFound when it does not exist or may not be known to (T3).
+func ReadableRegistry(ctx context.Context, all Registries, a Access, who access.Subject, name string) (uuid.UUID, error) {
+	ref, err := all.ByName(ctx, coord.NPM, name)
+	if err == nil {
+		var may bool
+		if may, err = a.Reads(ctx, who, ref.ID); err == nil && !may {
+			err = noRegistry()
+		}
+	}
+	if errs.Is(err, errs.NotFound) {
+		return uuid.Nil, noRegistry()
+	}
+	return ref.ID, err
+}
+
+// statusOf is the status of a page: one that asks for a token has no header by
+// which a browser could ask for it.
+func statusOf(err error) int {
+	if errs.Is(err, errs.Unauthenticated) {
+		return http.StatusForbidden
+	}
+	return statuses[errs.KindOf(err)]
+}
+
+// view is what the templates show.
+type view struct {
+	access.LoginRequest
+	Token   access.Token
+	Problem string
+}
+
+func loginAnswer(w http.ResponseWriter, r *http.Request, name string, status int, v view) {
+	h := w.Header()
+	Harden(h)
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+	h.Set("Cache-Control", "private, no-store")
+	h.Set("Referrer-Policy", "no-referrer") // the address is a secret
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_ = loginPage.ExecuteTemplate(w, name, v)
+	}
+}
+
+var loginPage = template.Must(template.New("login").Funcs(template.FuncMap{"minute": minute}).Parse(`
+{{- define "head"}}<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{{.}}</title>
+<style>
+body{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem;color:#1c2430;background:#fff}
+h1{font-size:1.4rem;margin:0 0 1rem}code{background:#eef1f5;padding:.1em .3em;border-radius:3px;overflow-wrap:anywhere}
+.why{border-left:4px solid #c0392b;padding:.4rem 1rem;margin:.8rem 0;background:#fdf3f2}
+.do{border-left:4px solid #1e8449;padding:.4rem 1rem;margin:.8rem 0;background:#f0f9f3}
+label{display:block;margin:1rem 0 .3rem;font-weight:600}
+input{font:inherit;width:100%;box-sizing:border-box;padding:.5rem;border:1px solid #97a3b4;border-radius:4px;background:inherit;color:inherit}
+button{font:inherit;font-weight:600;margin-top:1rem;padding:.5rem 1.2rem;border:0;border-radius:4px;background:#1e6fb8;color:#fff}
+small{color:#5b6675}
+@media(prefers-color-scheme:dark){body{background:#14181f;color:#e6eaf0}code{background:#252c37}.why{background:#2c1b1a}.do{background:#16281c}small{color:#97a3b4}}
+</style></head><body>{{end}}
+{{- define "none"}}{{template "head" "No such login"}}
+<h1>Nothing waits here</h1>
+<div class="why" role="alert">{{.Problem}}</div>
+</body></html>
+{{end}}
+{{- define "done"}}{{template "head" "Logged in"}}
+<h1>You are logged in</h1>
+<div class="do">The client has the token <strong>{{.Token.Name}}</strong>, which ends in <code>{{.Token.Hint}}</code>
+{{- with .Token.ExpiresAt}} and is valid until {{minute .}}{{end}}. Go back to it; you can close this page.</div>
+<p><small><code>npm logout</code> ends the token. So does revoking the one that you used here.</small></p>
+</body></html>
+{{end}}
+{{- define "ask"}}{{template "head" "Log in to a registry"}}
+<h1>Let a client into the registry <code>{{.Registry}}</code>?</h1>
+{{with .Problem}}<div class="why" role="alert">{{.}}</div>
+{{end}}<p>Somebody started a login{{with .Client}} with <code>{{.}}</code>{{end}}. If it was not you, close this page.</p>
+<p>If you say yes, a new token is made for that client. It works in this registry only, may do there what the token that you give here may do, ends with it, and is valid for 30 days at most.</p>
+<form method="post" autocomplete="off">
+<label for="token">An access token of yours</label>
+<input id="token" name="token" type="password" required autofocus spellcheck="false" aria-describedby="hint" placeholder="sluice_…">
+<small id="hint">It is used once, to make the new one, and not stored.</small><br>
+<button type="submit">Let it in</button>
+</form>
+<p><small>This page is valid until {{minute .Expires}}.</small></p>
+</body></html>
+{{end}}`))
