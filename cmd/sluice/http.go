@@ -22,7 +22,7 @@ func (n *node) handler() (http.Handler, error) {
 	registries, packages := protocol.FromSnapshots(n.shapes), &npm.Handler{Gate: n.gate, Accounts: n.accounts()}
 	s, err := protocol.NewServer(protocol.Config{
 		Addresses:     protocol.Addresses{PublicURL: n.flags.PublicURL, BaseDomains: n.flags.BaseDomain, Subdomains: n.flags.Subdomains, TrustedProxies: proxies},
-		Organizations: n.resolver, Access: n.access, Registries: registries,
+		Organizations: n.resolver, Access: n.access, Limits: n.flags.limits(), Registries: registries,
 		Packages: map[coord.Ecosystem]protocol.PackageHandler{coord.NPM: packages},
 	})
 	if err != nil {
