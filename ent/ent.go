@@ -14,6 +14,7 @@ import (
 	"entgo.io/ent/dialect/sql/sqlgraph"
 	"sluice.dev/sluice/ent/advisory"
 	"sluice.dev/sluice/ent/auditevent"
+	"sluice.dev/sluice/ent/auditseal"
 	"sluice.dev/sluice/ent/blob"
 	"sluice.dev/sluice/ent/cascade"
 	"sluice.dev/sluice/ent/decision"
@@ -23,6 +24,8 @@ import (
 	"sluice.dev/sluice/ent/hold"
 	"sluice.dev/sluice/ent/holding"
 	"sluice.dev/sluice/ent/hostname"
+	"sluice.dev/sluice/ent/invitation"
+	"sluice.dev/sluice/ent/joinrequest"
 	"sluice.dev/sluice/ent/loginrequest"
 	"sluice.dev/sluice/ent/member"
 	"sluice.dev/sluice/ent/nameswitch"
@@ -39,8 +42,11 @@ import (
 	"sluice.dev/sluice/ent/remotedocument"
 	"sluice.dev/sluice/ent/role"
 	"sluice.dev/sluice/ent/rolegrant"
+	"sluice.dev/sluice/ent/serviceaccount"
 	"sluice.dev/sluice/ent/spentversion"
 	"sluice.dev/sluice/ent/stagedversion"
+	"sluice.dev/sluice/ent/team"
+	"sluice.dev/sluice/ent/teammember"
 	"sluice.dev/sluice/ent/token"
 	"sluice.dev/sluice/ent/tombstone"
 	"sluice.dev/sluice/ent/trustrule"
@@ -108,6 +114,7 @@ func checkColumn(t, c string) error {
 		columnCheck = sql.NewColumnCheck(map[string]func(string) bool{
 			advisory.Table:       advisory.ValidColumn,
 			auditevent.Table:     auditevent.ValidColumn,
+			auditseal.Table:      auditseal.ValidColumn,
 			blob.Table:           blob.ValidColumn,
 			cascade.Table:        cascade.ValidColumn,
 			decision.Table:       decision.ValidColumn,
@@ -117,6 +124,8 @@ func checkColumn(t, c string) error {
 			hold.Table:           hold.ValidColumn,
 			holding.Table:        holding.ValidColumn,
 			hostname.Table:       hostname.ValidColumn,
+			invitation.Table:     invitation.ValidColumn,
+			joinrequest.Table:    joinrequest.ValidColumn,
 			loginrequest.Table:   loginrequest.ValidColumn,
 			member.Table:         member.ValidColumn,
 			nameswitch.Table:     nameswitch.ValidColumn,
@@ -133,8 +142,11 @@ func checkColumn(t, c string) error {
 			remotedocument.Table: remotedocument.ValidColumn,
 			role.Table:           role.ValidColumn,
 			rolegrant.Table:      rolegrant.ValidColumn,
+			serviceaccount.Table: serviceaccount.ValidColumn,
 			spentversion.Table:   spentversion.ValidColumn,
 			stagedversion.Table:  stagedversion.ValidColumn,
+			team.Table:           team.ValidColumn,
+			teammember.Table:     teammember.ValidColumn,
 			token.Table:          token.ValidColumn,
 			tombstone.Table:      tombstone.ValidColumn,
 			trustrule.Table:      trustrule.ValidColumn,

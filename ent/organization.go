@@ -31,8 +31,20 @@ type Organization struct {
 	// CreatedAt holds the value of the "created_at" field.
 	CreatedAt time.Time `json:"created_at,omitempty"`
 	// SuspendedAt holds the value of the "suspended_at" field.
-	SuspendedAt  *time.Time `json:"suspended_at,omitempty"`
-	selectValues sql.SelectValues
+	SuspendedAt *time.Time `json:"suspended_at,omitempty"`
+	// DeletedAt holds the value of the "deleted_at" field.
+	DeletedAt *time.Time `json:"deleted_at,omitempty"`
+	// FoundedBy holds the value of the "founded_by" field.
+	FoundedBy string `json:"founded_by,omitempty"`
+	// JoinRequests holds the value of the "join_requests" field.
+	JoinRequests bool `json:"join_requests,omitempty"`
+	// QuotaRegistries holds the value of the "quota_registries" field.
+	QuotaRegistries *int `json:"quota_registries,omitempty"`
+	// QuotaStorage holds the value of the "quota_storage" field.
+	QuotaStorage *int64 `json:"quota_storage,omitempty"`
+	// QuotaRequests holds the value of the "quota_requests" field.
+	QuotaRequests *int `json:"quota_requests,omitempty"`
+	selectValues  sql.SelectValues
 }
 
 // scanValues returns the types for scanning values from sql.Rows.
@@ -42,9 +54,13 @@ func (*Organization) scanValues(columns []string) ([]any, error) {
 		switch columns[i] {
 		case organization.FieldReservedPatterns, organization.FieldLicensePolicy:
 			values[i] = new([]byte)
-		case organization.FieldSlug, organization.FieldName:
+		case organization.FieldJoinRequests:
+			values[i] = new(sql.NullBool)
+		case organization.FieldQuotaRegistries, organization.FieldQuotaStorage, organization.FieldQuotaRequests:
+			values[i] = new(sql.NullInt64)
+		case organization.FieldSlug, organization.FieldName, organization.FieldFoundedBy:
 			values[i] = new(sql.NullString)
-		case organization.FieldCreatedAt, organization.FieldSuspendedAt:
+		case organization.FieldCreatedAt, organization.FieldSuspendedAt, organization.FieldDeletedAt:
 			values[i] = new(sql.NullTime)
 		case organization.FieldID:
 			values[i] = new(uuid.UUID)
@@ -110,6 +126,46 @@ func (_m *Organization) assignValues(columns []string, values []any) error {
 				_m.SuspendedAt = new(time.Time)
 				*_m.SuspendedAt = value.Time
 			}
+		case organization.FieldDeletedAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field deleted_at", values[i])
+			} else if value.Valid {
+				_m.DeletedAt = new(time.Time)
+				*_m.DeletedAt = value.Time
+			}
+		case organization.FieldFoundedBy:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field founded_by", values[i])
+			} else if value.Valid {
+				_m.FoundedBy = value.String
+			}
+		case organization.FieldJoinRequests:
+			if value, ok := values[i].(*sql.NullBool); !ok {
+				return fmt.Errorf("unexpected type %T for field join_requests", values[i])
+			} else if value.Valid {
+				_m.JoinRequests = value.Bool
+			}
+		case organization.FieldQuotaRegistries:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field quota_registries", values[i])
+			} else if value.Valid {
+				_m.QuotaRegistries = new(int)
+				*_m.QuotaRegistries = int(value.Int64)
+			}
+		case organization.FieldQuotaStorage:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field quota_storage", values[i])
+			} else if value.Valid {
+				_m.QuotaStorage = new(int64)
+				*_m.QuotaStorage = value.Int64
+			}
+		case organization.FieldQuotaRequests:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field quota_requests", values[i])
+			} else if value.Valid {
+				_m.QuotaRequests = new(int)
+				*_m.QuotaRequests = int(value.Int64)
+			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
 		}
@@ -164,6 +220,32 @@ func (_m *Organization) String() string {
 	if v := _m.SuspendedAt; v != nil {
 		builder.WriteString("suspended_at=")
 		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	if v := _m.DeletedAt; v != nil {
+		builder.WriteString("deleted_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	builder.WriteString("founded_by=")
+	builder.WriteString(_m.FoundedBy)
+	builder.WriteString(", ")
+	builder.WriteString("join_requests=")
+	builder.WriteString(fmt.Sprintf("%v", _m.JoinRequests))
+	builder.WriteString(", ")
+	if v := _m.QuotaRegistries; v != nil {
+		builder.WriteString("quota_registries=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.QuotaStorage; v != nil {
+		builder.WriteString("quota_storage=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.QuotaRequests; v != nil {
+		builder.WriteString("quota_requests=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
 	}
 	builder.WriteByte(')')
 	return builder.String()

@@ -70,6 +70,90 @@ func (_c *OrganizationCreate) SetNillableSuspendedAt(v *time.Time) *Organization
 	return _c
 }
 
+// SetDeletedAt sets the "deleted_at" field.
+func (_c *OrganizationCreate) SetDeletedAt(v time.Time) *OrganizationCreate {
+	_c.mutation.SetDeletedAt(v)
+	return _c
+}
+
+// SetNillableDeletedAt sets the "deleted_at" field if the given value is not nil.
+func (_c *OrganizationCreate) SetNillableDeletedAt(v *time.Time) *OrganizationCreate {
+	if v != nil {
+		_c.SetDeletedAt(*v)
+	}
+	return _c
+}
+
+// SetFoundedBy sets the "founded_by" field.
+func (_c *OrganizationCreate) SetFoundedBy(v string) *OrganizationCreate {
+	_c.mutation.SetFoundedBy(v)
+	return _c
+}
+
+// SetNillableFoundedBy sets the "founded_by" field if the given value is not nil.
+func (_c *OrganizationCreate) SetNillableFoundedBy(v *string) *OrganizationCreate {
+	if v != nil {
+		_c.SetFoundedBy(*v)
+	}
+	return _c
+}
+
+// SetJoinRequests sets the "join_requests" field.
+func (_c *OrganizationCreate) SetJoinRequests(v bool) *OrganizationCreate {
+	_c.mutation.SetJoinRequests(v)
+	return _c
+}
+
+// SetNillableJoinRequests sets the "join_requests" field if the given value is not nil.
+func (_c *OrganizationCreate) SetNillableJoinRequests(v *bool) *OrganizationCreate {
+	if v != nil {
+		_c.SetJoinRequests(*v)
+	}
+	return _c
+}
+
+// SetQuotaRegistries sets the "quota_registries" field.
+func (_c *OrganizationCreate) SetQuotaRegistries(v int) *OrganizationCreate {
+	_c.mutation.SetQuotaRegistries(v)
+	return _c
+}
+
+// SetNillableQuotaRegistries sets the "quota_registries" field if the given value is not nil.
+func (_c *OrganizationCreate) SetNillableQuotaRegistries(v *int) *OrganizationCreate {
+	if v != nil {
+		_c.SetQuotaRegistries(*v)
+	}
+	return _c
+}
+
+// SetQuotaStorage sets the "quota_storage" field.
+func (_c *OrganizationCreate) SetQuotaStorage(v int64) *OrganizationCreate {
+	_c.mutation.SetQuotaStorage(v)
+	return _c
+}
+
+// SetNillableQuotaStorage sets the "quota_storage" field if the given value is not nil.
+func (_c *OrganizationCreate) SetNillableQuotaStorage(v *int64) *OrganizationCreate {
+	if v != nil {
+		_c.SetQuotaStorage(*v)
+	}
+	return _c
+}
+
+// SetQuotaRequests sets the "quota_requests" field.
+func (_c *OrganizationCreate) SetQuotaRequests(v int) *OrganizationCreate {
+	_c.mutation.SetQuotaRequests(v)
+	return _c
+}
+
+// SetNillableQuotaRequests sets the "quota_requests" field if the given value is not nil.
+func (_c *OrganizationCreate) SetNillableQuotaRequests(v *int) *OrganizationCreate {
+	if v != nil {
+		_c.SetQuotaRequests(*v)
+	}
+	return _c
+}
+
 // SetID sets the "id" field.
 func (_c *OrganizationCreate) SetID(v uuid.UUID) *OrganizationCreate {
 	_c.mutation.SetID(v)
@@ -129,6 +213,14 @@ func (_c *OrganizationCreate) defaults() error {
 		v := organization.DefaultLicensePolicy
 		_c.mutation.SetLicensePolicy(v)
 	}
+	if _, ok := _c.mutation.FoundedBy(); !ok {
+		v := organization.DefaultFoundedBy
+		_c.mutation.SetFoundedBy(v)
+	}
+	if _, ok := _c.mutation.JoinRequests(); !ok {
+		v := organization.DefaultJoinRequests
+		_c.mutation.SetJoinRequests(v)
+	}
 	if _, ok := _c.mutation.ID(); !ok {
 		if organization.DefaultID == nil {
 			return fmt.Errorf("ent: uninitialized organization.DefaultID (forgotten import ent/runtime?)")
@@ -155,6 +247,12 @@ func (_c *OrganizationCreate) check() error {
 	}
 	if _, ok := _c.mutation.CreatedAt(); !ok {
 		return &ValidationError{Name: "created_at", err: errors.New(`ent: missing required field "Organization.created_at"`)}
+	}
+	if _, ok := _c.mutation.FoundedBy(); !ok {
+		return &ValidationError{Name: "founded_by", err: errors.New(`ent: missing required field "Organization.founded_by"`)}
+	}
+	if _, ok := _c.mutation.JoinRequests(); !ok {
+		return &ValidationError{Name: "join_requests", err: errors.New(`ent: missing required field "Organization.join_requests"`)}
 	}
 	return nil
 }
@@ -215,6 +313,30 @@ func (_c *OrganizationCreate) createSpec() (*Organization, *sqlgraph.CreateSpec)
 	if value, ok := _c.mutation.SuspendedAt(); ok {
 		_spec.SetField(organization.FieldSuspendedAt, field.TypeTime, value)
 		_node.SuspendedAt = &value
+	}
+	if value, ok := _c.mutation.DeletedAt(); ok {
+		_spec.SetField(organization.FieldDeletedAt, field.TypeTime, value)
+		_node.DeletedAt = &value
+	}
+	if value, ok := _c.mutation.FoundedBy(); ok {
+		_spec.SetField(organization.FieldFoundedBy, field.TypeString, value)
+		_node.FoundedBy = value
+	}
+	if value, ok := _c.mutation.JoinRequests(); ok {
+		_spec.SetField(organization.FieldJoinRequests, field.TypeBool, value)
+		_node.JoinRequests = value
+	}
+	if value, ok := _c.mutation.QuotaRegistries(); ok {
+		_spec.SetField(organization.FieldQuotaRegistries, field.TypeInt, value)
+		_node.QuotaRegistries = &value
+	}
+	if value, ok := _c.mutation.QuotaStorage(); ok {
+		_spec.SetField(organization.FieldQuotaStorage, field.TypeInt64, value)
+		_node.QuotaStorage = &value
+	}
+	if value, ok := _c.mutation.QuotaRequests(); ok {
+		_spec.SetField(organization.FieldQuotaRequests, field.TypeInt, value)
+		_node.QuotaRequests = &value
 	}
 	return _node, _spec
 }
@@ -322,6 +444,108 @@ func (u *OrganizationUpsert) ClearSuspendedAt() *OrganizationUpsert {
 	return u
 }
 
+// SetDeletedAt sets the "deleted_at" field.
+func (u *OrganizationUpsert) SetDeletedAt(v time.Time) *OrganizationUpsert {
+	u.Set(organization.FieldDeletedAt, v)
+	return u
+}
+
+// UpdateDeletedAt sets the "deleted_at" field to the value that was provided on create.
+func (u *OrganizationUpsert) UpdateDeletedAt() *OrganizationUpsert {
+	u.SetExcluded(organization.FieldDeletedAt)
+	return u
+}
+
+// ClearDeletedAt clears the value of the "deleted_at" field.
+func (u *OrganizationUpsert) ClearDeletedAt() *OrganizationUpsert {
+	u.SetNull(organization.FieldDeletedAt)
+	return u
+}
+
+// SetJoinRequests sets the "join_requests" field.
+func (u *OrganizationUpsert) SetJoinRequests(v bool) *OrganizationUpsert {
+	u.Set(organization.FieldJoinRequests, v)
+	return u
+}
+
+// UpdateJoinRequests sets the "join_requests" field to the value that was provided on create.
+func (u *OrganizationUpsert) UpdateJoinRequests() *OrganizationUpsert {
+	u.SetExcluded(organization.FieldJoinRequests)
+	return u
+}
+
+// SetQuotaRegistries sets the "quota_registries" field.
+func (u *OrganizationUpsert) SetQuotaRegistries(v int) *OrganizationUpsert {
+	u.Set(organization.FieldQuotaRegistries, v)
+	return u
+}
+
+// UpdateQuotaRegistries sets the "quota_registries" field to the value that was provided on create.
+func (u *OrganizationUpsert) UpdateQuotaRegistries() *OrganizationUpsert {
+	u.SetExcluded(organization.FieldQuotaRegistries)
+	return u
+}
+
+// AddQuotaRegistries adds v to the "quota_registries" field.
+func (u *OrganizationUpsert) AddQuotaRegistries(v int) *OrganizationUpsert {
+	u.Add(organization.FieldQuotaRegistries, v)
+	return u
+}
+
+// ClearQuotaRegistries clears the value of the "quota_registries" field.
+func (u *OrganizationUpsert) ClearQuotaRegistries() *OrganizationUpsert {
+	u.SetNull(organization.FieldQuotaRegistries)
+	return u
+}
+
+// SetQuotaStorage sets the "quota_storage" field.
+func (u *OrganizationUpsert) SetQuotaStorage(v int64) *OrganizationUpsert {
+	u.Set(organization.FieldQuotaStorage, v)
+	return u
+}
+
+// UpdateQuotaStorage sets the "quota_storage" field to the value that was provided on create.
+func (u *OrganizationUpsert) UpdateQuotaStorage() *OrganizationUpsert {
+	u.SetExcluded(organization.FieldQuotaStorage)
+	return u
+}
+
+// AddQuotaStorage adds v to the "quota_storage" field.
+func (u *OrganizationUpsert) AddQuotaStorage(v int64) *OrganizationUpsert {
+	u.Add(organization.FieldQuotaStorage, v)
+	return u
+}
+
+// ClearQuotaStorage clears the value of the "quota_storage" field.
+func (u *OrganizationUpsert) ClearQuotaStorage() *OrganizationUpsert {
+	u.SetNull(organization.FieldQuotaStorage)
+	return u
+}
+
+// SetQuotaRequests sets the "quota_requests" field.
+func (u *OrganizationUpsert) SetQuotaRequests(v int) *OrganizationUpsert {
+	u.Set(organization.FieldQuotaRequests, v)
+	return u
+}
+
+// UpdateQuotaRequests sets the "quota_requests" field to the value that was provided on create.
+func (u *OrganizationUpsert) UpdateQuotaRequests() *OrganizationUpsert {
+	u.SetExcluded(organization.FieldQuotaRequests)
+	return u
+}
+
+// AddQuotaRequests adds v to the "quota_requests" field.
+func (u *OrganizationUpsert) AddQuotaRequests(v int) *OrganizationUpsert {
+	u.Add(organization.FieldQuotaRequests, v)
+	return u
+}
+
+// ClearQuotaRequests clears the value of the "quota_requests" field.
+func (u *OrganizationUpsert) ClearQuotaRequests() *OrganizationUpsert {
+	u.SetNull(organization.FieldQuotaRequests)
+	return u
+}
+
 // UpdateNewValues updates the mutable fields using the new values that were set on create except the ID field.
 // Using this option is equivalent to using:
 //
@@ -344,6 +568,9 @@ func (u *OrganizationUpsertOne) UpdateNewValues() *OrganizationUpsertOne {
 		}
 		if _, exists := u.create.mutation.CreatedAt(); exists {
 			s.SetIgnore(organization.FieldCreatedAt)
+		}
+		if _, exists := u.create.mutation.FoundedBy(); exists {
+			s.SetIgnore(organization.FieldFoundedBy)
 		}
 	}))
 	return u
@@ -436,6 +663,125 @@ func (u *OrganizationUpsertOne) UpdateSuspendedAt() *OrganizationUpsertOne {
 func (u *OrganizationUpsertOne) ClearSuspendedAt() *OrganizationUpsertOne {
 	return u.Update(func(s *OrganizationUpsert) {
 		s.ClearSuspendedAt()
+	})
+}
+
+// SetDeletedAt sets the "deleted_at" field.
+func (u *OrganizationUpsertOne) SetDeletedAt(v time.Time) *OrganizationUpsertOne {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.SetDeletedAt(v)
+	})
+}
+
+// UpdateDeletedAt sets the "deleted_at" field to the value that was provided on create.
+func (u *OrganizationUpsertOne) UpdateDeletedAt() *OrganizationUpsertOne {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.UpdateDeletedAt()
+	})
+}
+
+// ClearDeletedAt clears the value of the "deleted_at" field.
+func (u *OrganizationUpsertOne) ClearDeletedAt() *OrganizationUpsertOne {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.ClearDeletedAt()
+	})
+}
+
+// SetJoinRequests sets the "join_requests" field.
+func (u *OrganizationUpsertOne) SetJoinRequests(v bool) *OrganizationUpsertOne {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.SetJoinRequests(v)
+	})
+}
+
+// UpdateJoinRequests sets the "join_requests" field to the value that was provided on create.
+func (u *OrganizationUpsertOne) UpdateJoinRequests() *OrganizationUpsertOne {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.UpdateJoinRequests()
+	})
+}
+
+// SetQuotaRegistries sets the "quota_registries" field.
+func (u *OrganizationUpsertOne) SetQuotaRegistries(v int) *OrganizationUpsertOne {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.SetQuotaRegistries(v)
+	})
+}
+
+// AddQuotaRegistries adds v to the "quota_registries" field.
+func (u *OrganizationUpsertOne) AddQuotaRegistries(v int) *OrganizationUpsertOne {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.AddQuotaRegistries(v)
+	})
+}
+
+// UpdateQuotaRegistries sets the "quota_registries" field to the value that was provided on create.
+func (u *OrganizationUpsertOne) UpdateQuotaRegistries() *OrganizationUpsertOne {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.UpdateQuotaRegistries()
+	})
+}
+
+// ClearQuotaRegistries clears the value of the "quota_registries" field.
+func (u *OrganizationUpsertOne) ClearQuotaRegistries() *OrganizationUpsertOne {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.ClearQuotaRegistries()
+	})
+}
+
+// SetQuotaStorage sets the "quota_storage" field.
+func (u *OrganizationUpsertOne) SetQuotaStorage(v int64) *OrganizationUpsertOne {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.SetQuotaStorage(v)
+	})
+}
+
+// AddQuotaStorage adds v to the "quota_storage" field.
+func (u *OrganizationUpsertOne) AddQuotaStorage(v int64) *OrganizationUpsertOne {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.AddQuotaStorage(v)
+	})
+}
+
+// UpdateQuotaStorage sets the "quota_storage" field to the value that was provided on create.
+func (u *OrganizationUpsertOne) UpdateQuotaStorage() *OrganizationUpsertOne {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.UpdateQuotaStorage()
+	})
+}
+
+// ClearQuotaStorage clears the value of the "quota_storage" field.
+func (u *OrganizationUpsertOne) ClearQuotaStorage() *OrganizationUpsertOne {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.ClearQuotaStorage()
+	})
+}
+
+// SetQuotaRequests sets the "quota_requests" field.
+func (u *OrganizationUpsertOne) SetQuotaRequests(v int) *OrganizationUpsertOne {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.SetQuotaRequests(v)
+	})
+}
+
+// AddQuotaRequests adds v to the "quota_requests" field.
+func (u *OrganizationUpsertOne) AddQuotaRequests(v int) *OrganizationUpsertOne {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.AddQuotaRequests(v)
+	})
+}
+
+// UpdateQuotaRequests sets the "quota_requests" field to the value that was provided on create.
+func (u *OrganizationUpsertOne) UpdateQuotaRequests() *OrganizationUpsertOne {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.UpdateQuotaRequests()
+	})
+}
+
+// ClearQuotaRequests clears the value of the "quota_requests" field.
+func (u *OrganizationUpsertOne) ClearQuotaRequests() *OrganizationUpsertOne {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.ClearQuotaRequests()
 	})
 }
 
@@ -628,6 +974,9 @@ func (u *OrganizationUpsertBulk) UpdateNewValues() *OrganizationUpsertBulk {
 			if _, exists := b.mutation.CreatedAt(); exists {
 				s.SetIgnore(organization.FieldCreatedAt)
 			}
+			if _, exists := b.mutation.FoundedBy(); exists {
+				s.SetIgnore(organization.FieldFoundedBy)
+			}
 		}
 	}))
 	return u
@@ -720,6 +1069,125 @@ func (u *OrganizationUpsertBulk) UpdateSuspendedAt() *OrganizationUpsertBulk {
 func (u *OrganizationUpsertBulk) ClearSuspendedAt() *OrganizationUpsertBulk {
 	return u.Update(func(s *OrganizationUpsert) {
 		s.ClearSuspendedAt()
+	})
+}
+
+// SetDeletedAt sets the "deleted_at" field.
+func (u *OrganizationUpsertBulk) SetDeletedAt(v time.Time) *OrganizationUpsertBulk {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.SetDeletedAt(v)
+	})
+}
+
+// UpdateDeletedAt sets the "deleted_at" field to the value that was provided on create.
+func (u *OrganizationUpsertBulk) UpdateDeletedAt() *OrganizationUpsertBulk {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.UpdateDeletedAt()
+	})
+}
+
+// ClearDeletedAt clears the value of the "deleted_at" field.
+func (u *OrganizationUpsertBulk) ClearDeletedAt() *OrganizationUpsertBulk {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.ClearDeletedAt()
+	})
+}
+
+// SetJoinRequests sets the "join_requests" field.
+func (u *OrganizationUpsertBulk) SetJoinRequests(v bool) *OrganizationUpsertBulk {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.SetJoinRequests(v)
+	})
+}
+
+// UpdateJoinRequests sets the "join_requests" field to the value that was provided on create.
+func (u *OrganizationUpsertBulk) UpdateJoinRequests() *OrganizationUpsertBulk {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.UpdateJoinRequests()
+	})
+}
+
+// SetQuotaRegistries sets the "quota_registries" field.
+func (u *OrganizationUpsertBulk) SetQuotaRegistries(v int) *OrganizationUpsertBulk {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.SetQuotaRegistries(v)
+	})
+}
+
+// AddQuotaRegistries adds v to the "quota_registries" field.
+func (u *OrganizationUpsertBulk) AddQuotaRegistries(v int) *OrganizationUpsertBulk {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.AddQuotaRegistries(v)
+	})
+}
+
+// UpdateQuotaRegistries sets the "quota_registries" field to the value that was provided on create.
+func (u *OrganizationUpsertBulk) UpdateQuotaRegistries() *OrganizationUpsertBulk {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.UpdateQuotaRegistries()
+	})
+}
+
+// ClearQuotaRegistries clears the value of the "quota_registries" field.
+func (u *OrganizationUpsertBulk) ClearQuotaRegistries() *OrganizationUpsertBulk {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.ClearQuotaRegistries()
+	})
+}
+
+// SetQuotaStorage sets the "quota_storage" field.
+func (u *OrganizationUpsertBulk) SetQuotaStorage(v int64) *OrganizationUpsertBulk {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.SetQuotaStorage(v)
+	})
+}
+
+// AddQuotaStorage adds v to the "quota_storage" field.
+func (u *OrganizationUpsertBulk) AddQuotaStorage(v int64) *OrganizationUpsertBulk {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.AddQuotaStorage(v)
+	})
+}
+
+// UpdateQuotaStorage sets the "quota_storage" field to the value that was provided on create.
+func (u *OrganizationUpsertBulk) UpdateQuotaStorage() *OrganizationUpsertBulk {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.UpdateQuotaStorage()
+	})
+}
+
+// ClearQuotaStorage clears the value of the "quota_storage" field.
+func (u *OrganizationUpsertBulk) ClearQuotaStorage() *OrganizationUpsertBulk {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.ClearQuotaStorage()
+	})
+}
+
+// SetQuotaRequests sets the "quota_requests" field.
+func (u *OrganizationUpsertBulk) SetQuotaRequests(v int) *OrganizationUpsertBulk {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.SetQuotaRequests(v)
+	})
+}
+
+// AddQuotaRequests adds v to the "quota_requests" field.
+func (u *OrganizationUpsertBulk) AddQuotaRequests(v int) *OrganizationUpsertBulk {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.AddQuotaRequests(v)
+	})
+}
+
+// UpdateQuotaRequests sets the "quota_requests" field to the value that was provided on create.
+func (u *OrganizationUpsertBulk) UpdateQuotaRequests() *OrganizationUpsertBulk {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.UpdateQuotaRequests()
+	})
+}
+
+// ClearQuotaRequests clears the value of the "quota_requests" field.
+func (u *OrganizationUpsertBulk) ClearQuotaRequests() *OrganizationUpsertBulk {
+	return u.Update(func(s *OrganizationUpsert) {
+		s.ClearQuotaRequests()
 	})
 }
 

@@ -90,6 +90,121 @@ func (_u *OrganizationUpdate) ClearSuspendedAt() *OrganizationUpdate {
 	return _u
 }
 
+// SetDeletedAt sets the "deleted_at" field.
+func (_u *OrganizationUpdate) SetDeletedAt(v time.Time) *OrganizationUpdate {
+	_u.mutation.SetDeletedAt(v)
+	return _u
+}
+
+// SetNillableDeletedAt sets the "deleted_at" field if the given value is not nil.
+func (_u *OrganizationUpdate) SetNillableDeletedAt(v *time.Time) *OrganizationUpdate {
+	if v != nil {
+		_u.SetDeletedAt(*v)
+	}
+	return _u
+}
+
+// ClearDeletedAt clears the value of the "deleted_at" field.
+func (_u *OrganizationUpdate) ClearDeletedAt() *OrganizationUpdate {
+	_u.mutation.ClearDeletedAt()
+	return _u
+}
+
+// SetJoinRequests sets the "join_requests" field.
+func (_u *OrganizationUpdate) SetJoinRequests(v bool) *OrganizationUpdate {
+	_u.mutation.SetJoinRequests(v)
+	return _u
+}
+
+// SetNillableJoinRequests sets the "join_requests" field if the given value is not nil.
+func (_u *OrganizationUpdate) SetNillableJoinRequests(v *bool) *OrganizationUpdate {
+	if v != nil {
+		_u.SetJoinRequests(*v)
+	}
+	return _u
+}
+
+// SetQuotaRegistries sets the "quota_registries" field.
+func (_u *OrganizationUpdate) SetQuotaRegistries(v int) *OrganizationUpdate {
+	_u.mutation.ResetQuotaRegistries()
+	_u.mutation.SetQuotaRegistries(v)
+	return _u
+}
+
+// SetNillableQuotaRegistries sets the "quota_registries" field if the given value is not nil.
+func (_u *OrganizationUpdate) SetNillableQuotaRegistries(v *int) *OrganizationUpdate {
+	if v != nil {
+		_u.SetQuotaRegistries(*v)
+	}
+	return _u
+}
+
+// AddQuotaRegistries adds value to the "quota_registries" field.
+func (_u *OrganizationUpdate) AddQuotaRegistries(v int) *OrganizationUpdate {
+	_u.mutation.AddQuotaRegistries(v)
+	return _u
+}
+
+// ClearQuotaRegistries clears the value of the "quota_registries" field.
+func (_u *OrganizationUpdate) ClearQuotaRegistries() *OrganizationUpdate {
+	_u.mutation.ClearQuotaRegistries()
+	return _u
+}
+
+// SetQuotaStorage sets the "quota_storage" field.
+func (_u *OrganizationUpdate) SetQuotaStorage(v int64) *OrganizationUpdate {
+	_u.mutation.ResetQuotaStorage()
+	_u.mutation.SetQuotaStorage(v)
+	return _u
+}
+
+// SetNillableQuotaStorage sets the "quota_storage" field if the given value is not nil.
+func (_u *OrganizationUpdate) SetNillableQuotaStorage(v *int64) *OrganizationUpdate {
+	if v != nil {
+		_u.SetQuotaStorage(*v)
+	}
+	return _u
+}
+
+// AddQuotaStorage adds value to the "quota_storage" field.
+func (_u *OrganizationUpdate) AddQuotaStorage(v int64) *OrganizationUpdate {
+	_u.mutation.AddQuotaStorage(v)
+	return _u
+}
+
+// ClearQuotaStorage clears the value of the "quota_storage" field.
+func (_u *OrganizationUpdate) ClearQuotaStorage() *OrganizationUpdate {
+	_u.mutation.ClearQuotaStorage()
+	return _u
+}
+
+// SetQuotaRequests sets the "quota_requests" field.
+func (_u *OrganizationUpdate) SetQuotaRequests(v int) *OrganizationUpdate {
+	_u.mutation.ResetQuotaRequests()
+	_u.mutation.SetQuotaRequests(v)
+	return _u
+}
+
+// SetNillableQuotaRequests sets the "quota_requests" field if the given value is not nil.
+func (_u *OrganizationUpdate) SetNillableQuotaRequests(v *int) *OrganizationUpdate {
+	if v != nil {
+		_u.SetQuotaRequests(*v)
+	}
+	return _u
+}
+
+// AddQuotaRequests adds value to the "quota_requests" field.
+func (_u *OrganizationUpdate) AddQuotaRequests(v int) *OrganizationUpdate {
+	_u.mutation.AddQuotaRequests(v)
+	return _u
+}
+
+// ClearQuotaRequests clears the value of the "quota_requests" field.
+func (_u *OrganizationUpdate) ClearQuotaRequests() *OrganizationUpdate {
+	_u.mutation.ClearQuotaRequests()
+	return _u
+}
+
 // Mutation returns the OrganizationMutation object of the builder.
 func (_u *OrganizationUpdate) Mutation() *OrganizationMutation {
 	return _u.mutation
@@ -161,6 +276,42 @@ func (_u *OrganizationUpdate) sqlSave(ctx context.Context) (_node int, err error
 	}
 	if _u.mutation.SuspendedAtCleared() {
 		_spec.ClearField(organization.FieldSuspendedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.DeletedAt(); ok {
+		_spec.SetField(organization.FieldDeletedAt, field.TypeTime, value)
+	}
+	if _u.mutation.DeletedAtCleared() {
+		_spec.ClearField(organization.FieldDeletedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.JoinRequests(); ok {
+		_spec.SetField(organization.FieldJoinRequests, field.TypeBool, value)
+	}
+	if value, ok := _u.mutation.QuotaRegistries(); ok {
+		_spec.SetField(organization.FieldQuotaRegistries, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedQuotaRegistries(); ok {
+		_spec.AddField(organization.FieldQuotaRegistries, field.TypeInt, value)
+	}
+	if _u.mutation.QuotaRegistriesCleared() {
+		_spec.ClearField(organization.FieldQuotaRegistries, field.TypeInt)
+	}
+	if value, ok := _u.mutation.QuotaStorage(); ok {
+		_spec.SetField(organization.FieldQuotaStorage, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedQuotaStorage(); ok {
+		_spec.AddField(organization.FieldQuotaStorage, field.TypeInt64, value)
+	}
+	if _u.mutation.QuotaStorageCleared() {
+		_spec.ClearField(organization.FieldQuotaStorage, field.TypeInt64)
+	}
+	if value, ok := _u.mutation.QuotaRequests(); ok {
+		_spec.SetField(organization.FieldQuotaRequests, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedQuotaRequests(); ok {
+		_spec.AddField(organization.FieldQuotaRequests, field.TypeInt, value)
+	}
+	if _u.mutation.QuotaRequestsCleared() {
+		_spec.ClearField(organization.FieldQuotaRequests, field.TypeInt)
 	}
 	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
@@ -239,6 +390,121 @@ func (_u *OrganizationUpdateOne) SetNillableSuspendedAt(v *time.Time) *Organizat
 // ClearSuspendedAt clears the value of the "suspended_at" field.
 func (_u *OrganizationUpdateOne) ClearSuspendedAt() *OrganizationUpdateOne {
 	_u.mutation.ClearSuspendedAt()
+	return _u
+}
+
+// SetDeletedAt sets the "deleted_at" field.
+func (_u *OrganizationUpdateOne) SetDeletedAt(v time.Time) *OrganizationUpdateOne {
+	_u.mutation.SetDeletedAt(v)
+	return _u
+}
+
+// SetNillableDeletedAt sets the "deleted_at" field if the given value is not nil.
+func (_u *OrganizationUpdateOne) SetNillableDeletedAt(v *time.Time) *OrganizationUpdateOne {
+	if v != nil {
+		_u.SetDeletedAt(*v)
+	}
+	return _u
+}
+
+// ClearDeletedAt clears the value of the "deleted_at" field.
+func (_u *OrganizationUpdateOne) ClearDeletedAt() *OrganizationUpdateOne {
+	_u.mutation.ClearDeletedAt()
+	return _u
+}
+
+// SetJoinRequests sets the "join_requests" field.
+func (_u *OrganizationUpdateOne) SetJoinRequests(v bool) *OrganizationUpdateOne {
+	_u.mutation.SetJoinRequests(v)
+	return _u
+}
+
+// SetNillableJoinRequests sets the "join_requests" field if the given value is not nil.
+func (_u *OrganizationUpdateOne) SetNillableJoinRequests(v *bool) *OrganizationUpdateOne {
+	if v != nil {
+		_u.SetJoinRequests(*v)
+	}
+	return _u
+}
+
+// SetQuotaRegistries sets the "quota_registries" field.
+func (_u *OrganizationUpdateOne) SetQuotaRegistries(v int) *OrganizationUpdateOne {
+	_u.mutation.ResetQuotaRegistries()
+	_u.mutation.SetQuotaRegistries(v)
+	return _u
+}
+
+// SetNillableQuotaRegistries sets the "quota_registries" field if the given value is not nil.
+func (_u *OrganizationUpdateOne) SetNillableQuotaRegistries(v *int) *OrganizationUpdateOne {
+	if v != nil {
+		_u.SetQuotaRegistries(*v)
+	}
+	return _u
+}
+
+// AddQuotaRegistries adds value to the "quota_registries" field.
+func (_u *OrganizationUpdateOne) AddQuotaRegistries(v int) *OrganizationUpdateOne {
+	_u.mutation.AddQuotaRegistries(v)
+	return _u
+}
+
+// ClearQuotaRegistries clears the value of the "quota_registries" field.
+func (_u *OrganizationUpdateOne) ClearQuotaRegistries() *OrganizationUpdateOne {
+	_u.mutation.ClearQuotaRegistries()
+	return _u
+}
+
+// SetQuotaStorage sets the "quota_storage" field.
+func (_u *OrganizationUpdateOne) SetQuotaStorage(v int64) *OrganizationUpdateOne {
+	_u.mutation.ResetQuotaStorage()
+	_u.mutation.SetQuotaStorage(v)
+	return _u
+}
+
+// SetNillableQuotaStorage sets the "quota_storage" field if the given value is not nil.
+func (_u *OrganizationUpdateOne) SetNillableQuotaStorage(v *int64) *OrganizationUpdateOne {
+	if v != nil {
+		_u.SetQuotaStorage(*v)
+	}
+	return _u
+}
+
+// AddQuotaStorage adds value to the "quota_storage" field.
+func (_u *OrganizationUpdateOne) AddQuotaStorage(v int64) *OrganizationUpdateOne {
+	_u.mutation.AddQuotaStorage(v)
+	return _u
+}
+
+// ClearQuotaStorage clears the value of the "quota_storage" field.
+func (_u *OrganizationUpdateOne) ClearQuotaStorage() *OrganizationUpdateOne {
+	_u.mutation.ClearQuotaStorage()
+	return _u
+}
+
+// SetQuotaRequests sets the "quota_requests" field.
+func (_u *OrganizationUpdateOne) SetQuotaRequests(v int) *OrganizationUpdateOne {
+	_u.mutation.ResetQuotaRequests()
+	_u.mutation.SetQuotaRequests(v)
+	return _u
+}
+
+// SetNillableQuotaRequests sets the "quota_requests" field if the given value is not nil.
+func (_u *OrganizationUpdateOne) SetNillableQuotaRequests(v *int) *OrganizationUpdateOne {
+	if v != nil {
+		_u.SetQuotaRequests(*v)
+	}
+	return _u
+}
+
+// AddQuotaRequests adds value to the "quota_requests" field.
+func (_u *OrganizationUpdateOne) AddQuotaRequests(v int) *OrganizationUpdateOne {
+	_u.mutation.AddQuotaRequests(v)
+	return _u
+}
+
+// ClearQuotaRequests clears the value of the "quota_requests" field.
+func (_u *OrganizationUpdateOne) ClearQuotaRequests() *OrganizationUpdateOne {
+	_u.mutation.ClearQuotaRequests()
 	return _u
 }
 
@@ -343,6 +609,42 @@ func (_u *OrganizationUpdateOne) sqlSave(ctx context.Context) (_node *Organizati
 	}
 	if _u.mutation.SuspendedAtCleared() {
 		_spec.ClearField(organization.FieldSuspendedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.DeletedAt(); ok {
+		_spec.SetField(organization.FieldDeletedAt, field.TypeTime, value)
+	}
+	if _u.mutation.DeletedAtCleared() {
+		_spec.ClearField(organization.FieldDeletedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.JoinRequests(); ok {
+		_spec.SetField(organization.FieldJoinRequests, field.TypeBool, value)
+	}
+	if value, ok := _u.mutation.QuotaRegistries(); ok {
+		_spec.SetField(organization.FieldQuotaRegistries, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedQuotaRegistries(); ok {
+		_spec.AddField(organization.FieldQuotaRegistries, field.TypeInt, value)
+	}
+	if _u.mutation.QuotaRegistriesCleared() {
+		_spec.ClearField(organization.FieldQuotaRegistries, field.TypeInt)
+	}
+	if value, ok := _u.mutation.QuotaStorage(); ok {
+		_spec.SetField(organization.FieldQuotaStorage, field.TypeInt64, value)
+	}
+	if value, ok := _u.mutation.AddedQuotaStorage(); ok {
+		_spec.AddField(organization.FieldQuotaStorage, field.TypeInt64, value)
+	}
+	if _u.mutation.QuotaStorageCleared() {
+		_spec.ClearField(organization.FieldQuotaStorage, field.TypeInt64)
+	}
+	if value, ok := _u.mutation.QuotaRequests(); ok {
+		_spec.SetField(organization.FieldQuotaRequests, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedQuotaRequests(); ok {
+		_spec.AddField(organization.FieldQuotaRequests, field.TypeInt, value)
+	}
+	if _u.mutation.QuotaRequestsCleared() {
+		_spec.ClearField(organization.FieldQuotaRequests, field.TypeInt)
 	}
 	_spec.AddModifiers(_u.modifiers...)
 	_node = &Organization{config: _u.config}

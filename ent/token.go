@@ -42,6 +42,8 @@ type Token struct {
 	ParentID *uuid.UUID `json:"parent_id,omitempty"`
 	// TrustRuleID holds the value of the "trust_rule_id" field.
 	TrustRuleID *uuid.UUID `json:"trust_rule_id,omitempty"`
+	// ServiceID holds the value of the "service_id" field.
+	ServiceID *uuid.UUID `json:"service_id,omitempty"`
 	// CreatedAt holds the value of the "created_at" field.
 	CreatedAt time.Time `json:"created_at,omitempty"`
 	// ExpiresAt holds the value of the "expires_at" field.
@@ -50,6 +52,8 @@ type Token struct {
 	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
 	// RevokedAt holds the value of the "revoked_at" field.
 	RevokedAt *time.Time `json:"revoked_at,omitempty"`
+	// ExpiryWarnedAt holds the value of the "expiry_warned_at" field.
+	ExpiryWarnedAt *time.Time `json:"expiry_warned_at,omitempty"`
 	// Edges holds the relations/edges for other nodes in the graph.
 	// The values are being populated by the TokenQuery when eager-loading is set.
 	Edges        TokenEdges `json:"edges"`
@@ -81,7 +85,7 @@ func (*Token) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case token.FieldMemberID, token.FieldParentID, token.FieldTrustRuleID:
+		case token.FieldMemberID, token.FieldParentID, token.FieldTrustRuleID, token.FieldServiceID:
 			values[i] = &sql.NullScanner{S: new(uuid.UUID)}
 		case token.FieldHash, token.FieldRegistries, token.FieldCidrs, token.FieldPackages:
 			values[i] = new([]byte)
@@ -89,7 +93,7 @@ func (*Token) scanValues(columns []string) ([]any, error) {
 			values[i] = new(sql.NullBool)
 		case token.FieldName, token.FieldHint:
 			values[i] = new(sql.NullString)
-		case token.FieldCreatedAt, token.FieldExpiresAt, token.FieldLastUsedAt, token.FieldRevokedAt:
+		case token.FieldCreatedAt, token.FieldExpiresAt, token.FieldLastUsedAt, token.FieldRevokedAt, token.FieldExpiryWarnedAt:
 			values[i] = new(sql.NullTime)
 		case token.FieldID, token.FieldOrgID:
 			values[i] = new(uuid.UUID)
@@ -189,6 +193,13 @@ func (_m *Token) assignValues(columns []string, values []any) error {
 				_m.TrustRuleID = new(uuid.UUID)
 				*_m.TrustRuleID = *value.S.(*uuid.UUID)
 			}
+		case token.FieldServiceID:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field service_id", values[i])
+			} else if value.Valid {
+				_m.ServiceID = new(uuid.UUID)
+				*_m.ServiceID = *value.S.(*uuid.UUID)
+			}
 		case token.FieldCreatedAt:
 			if value, ok := values[i].(*sql.NullTime); !ok {
 				return fmt.Errorf("unexpected type %T for field created_at", values[i])
@@ -215,6 +226,13 @@ func (_m *Token) assignValues(columns []string, values []any) error {
 			} else if value.Valid {
 				_m.RevokedAt = new(time.Time)
 				*_m.RevokedAt = value.Time
+			}
+		case token.FieldExpiryWarnedAt:
+			if value, ok := values[i].(*sql.NullTime); !ok {
+				return fmt.Errorf("unexpected type %T for field expiry_warned_at", values[i])
+			} else if value.Valid {
+				_m.ExpiryWarnedAt = new(time.Time)
+				*_m.ExpiryWarnedAt = value.Time
 			}
 		default:
 			_m.selectValues.Set(columns[i], values[i])
@@ -295,6 +313,11 @@ func (_m *Token) String() string {
 		builder.WriteString(fmt.Sprintf("%v", *v))
 	}
 	builder.WriteString(", ")
+	if v := _m.ServiceID; v != nil {
+		builder.WriteString("service_id=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
 	builder.WriteString("created_at=")
 	builder.WriteString(_m.CreatedAt.Format(time.ANSIC))
 	builder.WriteString(", ")
@@ -310,6 +333,11 @@ func (_m *Token) String() string {
 	builder.WriteString(", ")
 	if v := _m.RevokedAt; v != nil {
 		builder.WriteString("revoked_at=")
+		builder.WriteString(v.Format(time.ANSIC))
+	}
+	builder.WriteString(", ")
+	if v := _m.ExpiryWarnedAt; v != nil {
+		builder.WriteString("expiry_warned_at=")
 		builder.WriteString(v.Format(time.ANSIC))
 	}
 	builder.WriteByte(')')

@@ -123,6 +123,20 @@ func (_c *TokenCreate) SetNillableTrustRuleID(v *uuid.UUID) *TokenCreate {
 	return _c
 }
 
+// SetServiceID sets the "service_id" field.
+func (_c *TokenCreate) SetServiceID(v uuid.UUID) *TokenCreate {
+	_c.mutation.SetServiceID(v)
+	return _c
+}
+
+// SetNillableServiceID sets the "service_id" field if the given value is not nil.
+func (_c *TokenCreate) SetNillableServiceID(v *uuid.UUID) *TokenCreate {
+	if v != nil {
+		_c.SetServiceID(*v)
+	}
+	return _c
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (_c *TokenCreate) SetCreatedAt(v time.Time) *TokenCreate {
 	_c.mutation.SetCreatedAt(v)
@@ -167,6 +181,20 @@ func (_c *TokenCreate) SetRevokedAt(v time.Time) *TokenCreate {
 func (_c *TokenCreate) SetNillableRevokedAt(v *time.Time) *TokenCreate {
 	if v != nil {
 		_c.SetRevokedAt(*v)
+	}
+	return _c
+}
+
+// SetExpiryWarnedAt sets the "expiry_warned_at" field.
+func (_c *TokenCreate) SetExpiryWarnedAt(v time.Time) *TokenCreate {
+	_c.mutation.SetExpiryWarnedAt(v)
+	return _c
+}
+
+// SetNillableExpiryWarnedAt sets the "expiry_warned_at" field if the given value is not nil.
+func (_c *TokenCreate) SetNillableExpiryWarnedAt(v *time.Time) *TokenCreate {
+	if v != nil {
+		_c.SetExpiryWarnedAt(*v)
 	}
 	return _c
 }
@@ -358,6 +386,10 @@ func (_c *TokenCreate) createSpec() (*Token, *sqlgraph.CreateSpec) {
 		_spec.SetField(token.FieldTrustRuleID, field.TypeUUID, value)
 		_node.TrustRuleID = &value
 	}
+	if value, ok := _c.mutation.ServiceID(); ok {
+		_spec.SetField(token.FieldServiceID, field.TypeUUID, value)
+		_node.ServiceID = &value
+	}
 	if value, ok := _c.mutation.CreatedAt(); ok {
 		_spec.SetField(token.FieldCreatedAt, field.TypeTime, value)
 		_node.CreatedAt = value
@@ -373,6 +405,10 @@ func (_c *TokenCreate) createSpec() (*Token, *sqlgraph.CreateSpec) {
 	if value, ok := _c.mutation.RevokedAt(); ok {
 		_spec.SetField(token.FieldRevokedAt, field.TypeTime, value)
 		_node.RevokedAt = &value
+	}
+	if value, ok := _c.mutation.ExpiryWarnedAt(); ok {
+		_spec.SetField(token.FieldExpiryWarnedAt, field.TypeTime, value)
+		_node.ExpiryWarnedAt = &value
 	}
 	if nodes := _c.mutation.MemberIDs(); len(nodes) > 0 {
 		edge := &sqlgraph.EdgeSpec{
@@ -575,6 +611,24 @@ func (u *TokenUpsert) ClearRevokedAt() *TokenUpsert {
 	return u
 }
 
+// SetExpiryWarnedAt sets the "expiry_warned_at" field.
+func (u *TokenUpsert) SetExpiryWarnedAt(v time.Time) *TokenUpsert {
+	u.Set(token.FieldExpiryWarnedAt, v)
+	return u
+}
+
+// UpdateExpiryWarnedAt sets the "expiry_warned_at" field to the value that was provided on create.
+func (u *TokenUpsert) UpdateExpiryWarnedAt() *TokenUpsert {
+	u.SetExcluded(token.FieldExpiryWarnedAt)
+	return u
+}
+
+// ClearExpiryWarnedAt clears the value of the "expiry_warned_at" field.
+func (u *TokenUpsert) ClearExpiryWarnedAt() *TokenUpsert {
+	u.SetNull(token.FieldExpiryWarnedAt)
+	return u
+}
+
 // UpdateNewValues updates the mutable fields using the new values that were set on create except the ID field.
 // Using this option is equivalent to using:
 //
@@ -606,6 +660,9 @@ func (u *TokenUpsertOne) UpdateNewValues() *TokenUpsertOne {
 		}
 		if _, exists := u.create.mutation.TrustRuleID(); exists {
 			s.SetIgnore(token.FieldTrustRuleID)
+		}
+		if _, exists := u.create.mutation.ServiceID(); exists {
+			s.SetIgnore(token.FieldServiceID)
 		}
 		if _, exists := u.create.mutation.CreatedAt(); exists {
 			s.SetIgnore(token.FieldCreatedAt)
@@ -792,6 +849,27 @@ func (u *TokenUpsertOne) UpdateRevokedAt() *TokenUpsertOne {
 func (u *TokenUpsertOne) ClearRevokedAt() *TokenUpsertOne {
 	return u.Update(func(s *TokenUpsert) {
 		s.ClearRevokedAt()
+	})
+}
+
+// SetExpiryWarnedAt sets the "expiry_warned_at" field.
+func (u *TokenUpsertOne) SetExpiryWarnedAt(v time.Time) *TokenUpsertOne {
+	return u.Update(func(s *TokenUpsert) {
+		s.SetExpiryWarnedAt(v)
+	})
+}
+
+// UpdateExpiryWarnedAt sets the "expiry_warned_at" field to the value that was provided on create.
+func (u *TokenUpsertOne) UpdateExpiryWarnedAt() *TokenUpsertOne {
+	return u.Update(func(s *TokenUpsert) {
+		s.UpdateExpiryWarnedAt()
+	})
+}
+
+// ClearExpiryWarnedAt clears the value of the "expiry_warned_at" field.
+func (u *TokenUpsertOne) ClearExpiryWarnedAt() *TokenUpsertOne {
+	return u.Update(func(s *TokenUpsert) {
+		s.ClearExpiryWarnedAt()
 	})
 }
 
@@ -993,6 +1071,9 @@ func (u *TokenUpsertBulk) UpdateNewValues() *TokenUpsertBulk {
 			if _, exists := b.mutation.TrustRuleID(); exists {
 				s.SetIgnore(token.FieldTrustRuleID)
 			}
+			if _, exists := b.mutation.ServiceID(); exists {
+				s.SetIgnore(token.FieldServiceID)
+			}
 			if _, exists := b.mutation.CreatedAt(); exists {
 				s.SetIgnore(token.FieldCreatedAt)
 			}
@@ -1179,6 +1260,27 @@ func (u *TokenUpsertBulk) UpdateRevokedAt() *TokenUpsertBulk {
 func (u *TokenUpsertBulk) ClearRevokedAt() *TokenUpsertBulk {
 	return u.Update(func(s *TokenUpsert) {
 		s.ClearRevokedAt()
+	})
+}
+
+// SetExpiryWarnedAt sets the "expiry_warned_at" field.
+func (u *TokenUpsertBulk) SetExpiryWarnedAt(v time.Time) *TokenUpsertBulk {
+	return u.Update(func(s *TokenUpsert) {
+		s.SetExpiryWarnedAt(v)
+	})
+}
+
+// UpdateExpiryWarnedAt sets the "expiry_warned_at" field to the value that was provided on create.
+func (u *TokenUpsertBulk) UpdateExpiryWarnedAt() *TokenUpsertBulk {
+	return u.Update(func(s *TokenUpsert) {
+		s.UpdateExpiryWarnedAt()
+	})
+}
+
+// ClearExpiryWarnedAt clears the value of the "expiry_warned_at" field.
+func (u *TokenUpsertBulk) ClearExpiryWarnedAt() *TokenUpsertBulk {
+	return u.Update(func(s *TokenUpsert) {
+		s.ClearExpiryWarnedAt()
 	})
 }
 

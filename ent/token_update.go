@@ -176,6 +176,26 @@ func (_u *TokenUpdate) ClearRevokedAt() *TokenUpdate {
 	return _u
 }
 
+// SetExpiryWarnedAt sets the "expiry_warned_at" field.
+func (_u *TokenUpdate) SetExpiryWarnedAt(v time.Time) *TokenUpdate {
+	_u.mutation.SetExpiryWarnedAt(v)
+	return _u
+}
+
+// SetNillableExpiryWarnedAt sets the "expiry_warned_at" field if the given value is not nil.
+func (_u *TokenUpdate) SetNillableExpiryWarnedAt(v *time.Time) *TokenUpdate {
+	if v != nil {
+		_u.SetExpiryWarnedAt(*v)
+	}
+	return _u
+}
+
+// ClearExpiryWarnedAt clears the value of the "expiry_warned_at" field.
+func (_u *TokenUpdate) ClearExpiryWarnedAt() *TokenUpdate {
+	_u.mutation.ClearExpiryWarnedAt()
+	return _u
+}
+
 // SetMember sets the "member" edge to the Member entity.
 func (_u *TokenUpdate) SetMember(v *Member) *TokenUpdate {
 	return _u.SetMemberID(v.ID)
@@ -270,6 +290,9 @@ func (_u *TokenUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	if _u.mutation.TrustRuleIDCleared() {
 		_spec.ClearField(token.FieldTrustRuleID, field.TypeUUID)
 	}
+	if _u.mutation.ServiceIDCleared() {
+		_spec.ClearField(token.FieldServiceID, field.TypeUUID)
+	}
 	if value, ok := _u.mutation.ExpiresAt(); ok {
 		_spec.SetField(token.FieldExpiresAt, field.TypeTime, value)
 	}
@@ -287,6 +310,12 @@ func (_u *TokenUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 	}
 	if _u.mutation.RevokedAtCleared() {
 		_spec.ClearField(token.FieldRevokedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.ExpiryWarnedAt(); ok {
+		_spec.SetField(token.FieldExpiryWarnedAt, field.TypeTime, value)
+	}
+	if _u.mutation.ExpiryWarnedAtCleared() {
+		_spec.ClearField(token.FieldExpiryWarnedAt, field.TypeTime)
 	}
 	if _u.mutation.MemberCleared() {
 		edge := &sqlgraph.EdgeSpec{
@@ -483,6 +512,26 @@ func (_u *TokenUpdateOne) ClearRevokedAt() *TokenUpdateOne {
 	return _u
 }
 
+// SetExpiryWarnedAt sets the "expiry_warned_at" field.
+func (_u *TokenUpdateOne) SetExpiryWarnedAt(v time.Time) *TokenUpdateOne {
+	_u.mutation.SetExpiryWarnedAt(v)
+	return _u
+}
+
+// SetNillableExpiryWarnedAt sets the "expiry_warned_at" field if the given value is not nil.
+func (_u *TokenUpdateOne) SetNillableExpiryWarnedAt(v *time.Time) *TokenUpdateOne {
+	if v != nil {
+		_u.SetExpiryWarnedAt(*v)
+	}
+	return _u
+}
+
+// ClearExpiryWarnedAt clears the value of the "expiry_warned_at" field.
+func (_u *TokenUpdateOne) ClearExpiryWarnedAt() *TokenUpdateOne {
+	_u.mutation.ClearExpiryWarnedAt()
+	return _u
+}
+
 // SetMember sets the "member" edge to the Member entity.
 func (_u *TokenUpdateOne) SetMember(v *Member) *TokenUpdateOne {
 	return _u.SetMemberID(v.ID)
@@ -607,6 +656,9 @@ func (_u *TokenUpdateOne) sqlSave(ctx context.Context) (_node *Token, err error)
 	if _u.mutation.TrustRuleIDCleared() {
 		_spec.ClearField(token.FieldTrustRuleID, field.TypeUUID)
 	}
+	if _u.mutation.ServiceIDCleared() {
+		_spec.ClearField(token.FieldServiceID, field.TypeUUID)
+	}
 	if value, ok := _u.mutation.ExpiresAt(); ok {
 		_spec.SetField(token.FieldExpiresAt, field.TypeTime, value)
 	}
@@ -624,6 +676,12 @@ func (_u *TokenUpdateOne) sqlSave(ctx context.Context) (_node *Token, err error)
 	}
 	if _u.mutation.RevokedAtCleared() {
 		_spec.ClearField(token.FieldRevokedAt, field.TypeTime)
+	}
+	if value, ok := _u.mutation.ExpiryWarnedAt(); ok {
+		_spec.SetField(token.FieldExpiryWarnedAt, field.TypeTime, value)
+	}
+	if _u.mutation.ExpiryWarnedAtCleared() {
+		_spec.ClearField(token.FieldExpiryWarnedAt, field.TypeTime)
 	}
 	if _u.mutation.MemberCleared() {
 		edge := &sqlgraph.EdgeSpec{

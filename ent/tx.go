@@ -16,6 +16,8 @@ type Tx struct {
 	Advisory *AdvisoryClient
 	// AuditEvent is the client for interacting with the AuditEvent builders.
 	AuditEvent *AuditEventClient
+	// AuditSeal is the client for interacting with the AuditSeal builders.
+	AuditSeal *AuditSealClient
 	// Blob is the client for interacting with the Blob builders.
 	Blob *BlobClient
 	// Cascade is the client for interacting with the Cascade builders.
@@ -34,6 +36,10 @@ type Tx struct {
 	Holding *HoldingClient
 	// HostName is the client for interacting with the HostName builders.
 	HostName *HostNameClient
+	// Invitation is the client for interacting with the Invitation builders.
+	Invitation *InvitationClient
+	// JoinRequest is the client for interacting with the JoinRequest builders.
+	JoinRequest *JoinRequestClient
 	// LoginRequest is the client for interacting with the LoginRequest builders.
 	LoginRequest *LoginRequestClient
 	// Member is the client for interacting with the Member builders.
@@ -66,10 +72,16 @@ type Tx struct {
 	Role *RoleClient
 	// RoleGrant is the client for interacting with the RoleGrant builders.
 	RoleGrant *RoleGrantClient
+	// ServiceAccount is the client for interacting with the ServiceAccount builders.
+	ServiceAccount *ServiceAccountClient
 	// SpentVersion is the client for interacting with the SpentVersion builders.
 	SpentVersion *SpentVersionClient
 	// StagedVersion is the client for interacting with the StagedVersion builders.
 	StagedVersion *StagedVersionClient
+	// Team is the client for interacting with the Team builders.
+	Team *TeamClient
+	// TeamMember is the client for interacting with the TeamMember builders.
+	TeamMember *TeamMemberClient
 	// Token is the client for interacting with the Token builders.
 	Token *TokenClient
 	// Tombstone is the client for interacting with the Tombstone builders.
@@ -213,6 +225,7 @@ func (tx *Tx) Client() *Client {
 func (tx *Tx) init() {
 	tx.Advisory = NewAdvisoryClient(tx.config)
 	tx.AuditEvent = NewAuditEventClient(tx.config)
+	tx.AuditSeal = NewAuditSealClient(tx.config)
 	tx.Blob = NewBlobClient(tx.config)
 	tx.Cascade = NewCascadeClient(tx.config)
 	tx.Decision = NewDecisionClient(tx.config)
@@ -222,6 +235,8 @@ func (tx *Tx) init() {
 	tx.Hold = NewHoldClient(tx.config)
 	tx.Holding = NewHoldingClient(tx.config)
 	tx.HostName = NewHostNameClient(tx.config)
+	tx.Invitation = NewInvitationClient(tx.config)
+	tx.JoinRequest = NewJoinRequestClient(tx.config)
 	tx.LoginRequest = NewLoginRequestClient(tx.config)
 	tx.Member = NewMemberClient(tx.config)
 	tx.NameSwitch = NewNameSwitchClient(tx.config)
@@ -238,8 +253,11 @@ func (tx *Tx) init() {
 	tx.RemoteDocument = NewRemoteDocumentClient(tx.config)
 	tx.Role = NewRoleClient(tx.config)
 	tx.RoleGrant = NewRoleGrantClient(tx.config)
+	tx.ServiceAccount = NewServiceAccountClient(tx.config)
 	tx.SpentVersion = NewSpentVersionClient(tx.config)
 	tx.StagedVersion = NewStagedVersionClient(tx.config)
+	tx.Team = NewTeamClient(tx.config)
+	tx.TeamMember = NewTeamMemberClient(tx.config)
 	tx.Token = NewTokenClient(tx.config)
 	tx.Tombstone = NewTombstoneClient(tx.config)
 	tx.TrustRule = NewTrustRuleClient(tx.config)

@@ -21,6 +21,7 @@ import (
 	"sluice.dev/sluice/tenants/catalog"
 	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/finding"
+	"sluice.dev/sluice/tenants/org"
 	"sluice.dev/sluice/tenants/policy"
 	"sluice.dev/sluice/tenants/quarantine"
 	"sluice.dev/sluice/tenants/registry"
@@ -73,7 +74,7 @@ func newBench(t *testing.T) *bench {
 func depsOf(d *db.DB, now func() time.Time) Deps {
 	q := &quarantine.Service{DB: d, Audit: audit.New(now), Now: now}
 	shapes := registry.NewSnapshots(d, nil)
-	return Deps{DB: d, Access: access.New(d, audit.New(now), now), Quarantine: q, Now: now,
+	return Deps{DB: d, Orgs: org.New(d, audit.New(now), now), Access: access.New(d, audit.New(now), now), Quarantine: q, Now: now,
 		Finding: &finding.Service{DB: d, Shapes: shapes, Advisories: advisory.NewService(d), Quarantine: q, Now: now}}
 }
 
@@ -89,7 +90,7 @@ func (b *bench) in(ctx context.Context, fn func(context.Context, *db.Tx) error) 
 	b.ok(b.deps.DB.InTx(ctx, fn))
 }
 
-func org(t testing.TB, ctx context.Context) uuid.UUID {
+func orgOf(t testing.TB, ctx context.Context) uuid.UUID {
 	t.Helper()
 	id, err := scope.Org(ctx)
 	if err != nil {

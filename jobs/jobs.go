@@ -19,6 +19,7 @@ import (
 	"sluice.dev/sluice/tenants/blob"
 	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/finding"
+	"sluice.dev/sluice/tenants/org"
 	"sluice.dev/sluice/tenants/quarantine"
 )
 
@@ -30,6 +31,7 @@ type Reviewer interface {
 // Deps is what the workers call.
 type Deps struct {
 	DB         *db.DB
+	Orgs       *org.Service
 	Access     *access.Service
 	Quarantine *quarantine.Service
 	Finding    *finding.Service
@@ -64,6 +66,9 @@ func New(d Deps, log *slog.Logger) (*river.Client[pgx.Tx], error) {
 		river.AddWorkerSafely(w, &collect{d: d}),
 		river.AddWorkerSafely(w, &partition{d: d}),
 		river.AddWorkerSafely(w, &expire{d: d}),
+		river.AddWorkerSafely(w, &remind{d: d}),
+		river.AddWorkerSafely(w, &erase{d: d}),
+		river.AddWorkerSafely(w, &anchor{d: d}),
 	} {
 		if err != nil {
 			return nil, err
@@ -90,6 +95,9 @@ func New(d Deps, log *slog.Logger) (*river.Client[pgx.Tx], error) {
 			periodic("collect", 24*time.Hour, func() river.JobArgs { return spec.Collect{} }),
 			periodic("partition", 12*time.Hour, func() river.JobArgs { return spec.Partition{} }),
 			periodic("expire", time.Hour, func() river.JobArgs { return spec.Expire{} }),
+			periodic("remind", time.Hour, func() river.JobArgs { return spec.Remind{} }),
+			periodic("erase", 6*time.Hour, func() river.JobArgs { return spec.Erase{} }),
+			periodic("anchor", 24*time.Hour, func() river.JobArgs { return spec.Anchor{} }),
 			periodic("sweep", time.Hour, func() river.JobArgs { return spec.Sweep{} }),
 		},
 	})

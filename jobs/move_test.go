@@ -171,7 +171,7 @@ func TestPull_KilledNode(t *testing.T) {
 	}
 	// Run again, the job finds nothing to do; nor does one of another organization.
 	for _, ctx := range []context.Context{b.ours, b.theirs} {
-		b.ok((&pull{m: m}).Work(t.Context(), job(spec.Pull{Org: org(t, ctx), Pull: p.ID})))
+		b.ok((&pull{m: m}).Work(t.Context(), job(spec.Pull{Org: orgOf(t, ctx), Pull: p.ID})))
 	}
 	before := b.number(`SELECT count(*) FROM river.river_job WHERE kind = 'pull'`)
 	b.ok(ResumePulls(t.Context(), b.deps.DB, b.deps.Mover))
@@ -199,7 +199,7 @@ func TestR11_ForwardJob(t *testing.T) {
 		return b.number(`SELECT count(*) FROM holdings WHERE registry_id = $1 AND arrived = 'PUSH'`, base)
 	}
 	eventually(t, 20*time.Second, "it was forwarded", func() bool { return held() == 1 })
-	b.ok((&forward{m: m}).Work(t.Context(), job(spec.Forward{Org: org(t, b.ours), Registry: dev, Name: "@acme/a", Version: "1.0.0"})))
+	b.ok((&forward{m: m}).Work(t.Context(), job(spec.Forward{Org: orgOf(t, b.ours), Registry: dev, Name: "@acme/a", Version: "1.0.0"})))
 	if n := b.number(`SELECT count(*) FROM audit_events WHERE action = 'version:push'`); n != 1 || held() != 1 {
 		t.Errorf("audited %d times", n)
 	}

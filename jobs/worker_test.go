@@ -54,13 +54,13 @@ func TestJobs_Twice(t *testing.T) {
 	r := &reviewer{}
 	twice := map[string]func(context.Context) error{
 		"cascade": func(ctx context.Context) error {
-			return (&cascade{q: b.deps.Quarantine}).Work(ctx, job(spec.Cascade{Org: org(t, b.ours), Cascade: c}))
+			return (&cascade{q: b.deps.Quarantine}).Work(ctx, job(spec.Cascade{Org: orgOf(t, b.ours), Cascade: c}))
 		},
 		"review": func(ctx context.Context) error {
-			return (&review{r: r}).Work(ctx, job(spec.Review{Org: org(t, b.ours), Registry: fw, Ecosystem: "NPM", Name: "left-pad", Version: "1.3.0"}))
+			return (&review{r: r}).Work(ctx, job(spec.Review{Org: orgOf(t, b.ours), Registry: fw, Ecosystem: "NPM", Name: "left-pad", Version: "1.3.0"}))
 		},
 		"reassess": func(ctx context.Context) error {
-			return (&reassess{f: b.deps.Finding}).Work(ctx, job(spec.Reassess{Org: org(t, b.ours), Ecosystem: "NPM", Names: []string{"left-pad"}}))
+			return (&reassess{f: b.deps.Finding}).Work(ctx, job(spec.Reassess{Org: orgOf(t, b.ours), Ecosystem: "NPM", Names: []string{"left-pad"}}))
 		},
 		"partition": func(ctx context.Context) error { return (&partition{d: b.deps}).Work(ctx, job(spec.Partition{})) },
 		"expire":    func(ctx context.Context) error { return (&expire{d: b.deps}).Work(ctx, job(spec.Expire{})) },
@@ -78,7 +78,7 @@ func TestJobs_Twice(t *testing.T) {
 			t.Errorf("%s: the second run changed %s to %s", name, before, after)
 		}
 	}
-	if b.inherited() != 1 || b.unfinished() != 0 || len(r.asked) != 2 || r.orgs[0] != org(t, b.ours) || r.asked[0] != leftPad("1.3.0") {
+	if b.inherited() != 1 || b.unfinished() != 0 || len(r.asked) != 2 || r.orgs[0] != orgOf(t, b.ours) || r.asked[0] != leftPad("1.3.0") {
 		t.Errorf("%d inherited holds, %d cascades unfinished, reviews of %v", b.inherited(), b.unfinished(), r.asked)
 	}
 	if n := b.number(`SELECT count(*) FROM pg_class WHERE relname ~ '^decisions_[0-9]{8}$'`); n != 8 {
@@ -90,7 +90,7 @@ func TestJobs_Twice(t *testing.T) {
 // reason to go on trying; a source that fails is.
 func TestReview_GivesUp(t *testing.T) {
 	b := newBench(t)
-	args := job(spec.Review{Org: org(t, b.ours), Registry: uuid.New(), Ecosystem: "NPM", Name: "left-pad", Version: "1.3.0"})
+	args := job(spec.Review{Org: orgOf(t, b.ours), Registry: uuid.New(), Ecosystem: "NPM", Name: "left-pad", Version: "1.3.0"})
 	gone := (&review{r: &reviewer{err: errs.New(errs.NotFound, "review", "gone")}}).Work(t.Context(), args)
 	if _, cancelled := gone.(*river.JobCancelError); !cancelled { //nolint:errorlint // what River looks at
 		t.Errorf("gone: %v", gone)
@@ -120,10 +120,10 @@ func TestP5_Sweep(t *testing.T) {
 		return fmt.Sprint(b.number(`SELECT count(*) FROM river.river_job WHERE kind = 'reassess' AND args->>'org' = $1`, o.String()),
 			b.number(`SELECT coalesce(sum(jsonb_array_length(args->'names')), 0) FROM river.river_job WHERE kind = 'reassess' AND args->>'org' = $1`, o.String()))
 	}
-	if got := per(org(t, b.ours)); got != fmt.Sprint(2, spec.MaxReassessNames+1) {
+	if got := per(orgOf(t, b.ours)); got != fmt.Sprint(2, spec.MaxReassessNames+1) {
 		t.Errorf("ours: jobs and names %s", got)
 	}
-	if got := per(org(t, b.theirs)); got != fmt.Sprint(1, 1) {
+	if got := per(orgOf(t, b.theirs)); got != fmt.Sprint(1, 1) {
 		t.Errorf("theirs: jobs and names %s", got)
 	}
 }

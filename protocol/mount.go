@@ -74,6 +74,9 @@ func (s *Server) serveMount(w http.ResponseWriter, r *http.Request, p Place) {
 		Problem(w, r, err)
 		return
 	}
+	if s.refusedForNow(w, r, p, who) {
+		return
+	}
 	out := r.WithContext(access.As(r.Context(), who, p.IP))
 	if out.URL, err = below(r.URL, p.Path); err != nil {
 		Problem(w, r, err)

@@ -24,6 +24,7 @@ type Config struct {
 	Organizations Organizations
 	Access        Access
 	Registries    Registries
+	Limits        Limits // nil: none
 	// Packages has the handlers; an ecosystem without one has no routes.
 	Packages map[coord.Ecosystem]PackageHandler
 	// MaxBody bounds the body of one request on package routes, in bytes;
@@ -146,6 +147,9 @@ func (s *Server) servePackages(w http.ResponseWriter, r *http.Request, p Place, 
 	ref, err := s.readable(r.Context(), who, a)
 	if err != nil {
 		Problem(w, r, err)
+		return
+	}
+	if s.refusedForNow(w, r, p, who) {
 		return
 	}
 	h := s.Packages[ref.Ecosystem]

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 
+	"sluice.dev/sluice/tenants/access/pace"
 	"sluice.dev/sluice/tenants/registry"
 )
 
@@ -39,6 +40,8 @@ type nodeFlags struct {
 	AllowRemote    []string `help:"Private hosts or ranges that remotes may be on (host, host:port or CIDR)." env:"SLUICE_ALLOW_REMOTES"`
 	BlobDir        string   `help:"Folder of the package files." env:"SLUICE_BLOB_DIR" type:"path"`
 	SecretKeys     []secret `help:"Keys that seal stored secrets, 64 hexadecimal digits each, the newest first." env:"SLUICE_SECRET_KEYS"`
+	SignUp         bool     `help:"People with a verified identity may make organizations themselves; else only the operator does." env:"SLUICE_SIGN_UP"`
+	RequestRate    float64  `help:"Most requests per second of one credential on this node; 0 for no limit. Changes may be a twenty-fifth of that, and an address without credential a fifth." default:"500" env:"SLUICE_REQUEST_RATE"`
 	CacheMiB       int64    `name:"cache-mib" help:"Memory for decoded documents and for rendered answers, each." default:"128" env:"SLUICE_CACHE_MIB"`
 }
 
@@ -67,6 +70,9 @@ func (f *nodeFlags) validate() error {
 	if _, err := f.sealer(); err != nil {
 		bad = append(bad, err)
 	}
+	if !(f.RequestRate >= 0 && f.RequestRate <= 1e6) {
+		bad = append(bad, fmt.Errorf("--request-rate %v must be between 0 and 1000000", f.RequestRate))
+	}
 	if f.CacheMiB < 1 || f.CacheMiB > 1<<20 {
 		bad = append(bad, fmt.Errorf("--cache-mib %d must be between 1 and 1048576", f.CacheMiB))
 	}
@@ -83,6 +89,19 @@ func (f *nodeFlags) proxies() ([]netip.Prefix, error) {
 		out = append(out, prefix)
 	}
 	return out, nil
+}
+
+// limits bound requests; without a rate only the quotas of organizations do.
+func (f *nodeFlags) limits() *pace.Limiter {
+	none := pace.Rate{PerSecond: -1}
+	if f.RequestRate == 0 {
+		return pace.New(pace.Config{Reads: none, Writes: none, Anonymous: none})
+	}
+	at := func(r pace.Rate) pace.Rate {
+		by := f.RequestRate / pace.Defaults.Reads.PerSecond
+		return pace.Rate{PerSecond: r.PerSecond * by, Burst: int(float64(r.Burst)*by) + 1}
+	}
+	return pace.New(pace.Config{Reads: at(pace.Defaults.Reads), Writes: at(pace.Defaults.Writes), Anonymous: at(pace.Defaults.Anonymous)})
 }
 
 func (f *nodeFlags) sealer() (*registry.Sealer, error) {

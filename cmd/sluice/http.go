@@ -24,7 +24,7 @@ func (n *node) handler() (http.Handler, error) {
 		Advice: n.gate, Search: n.gate, Provenance: n.gate}
 	s, err := protocol.NewServer(protocol.Config{
 		Addresses:     protocol.Addresses{PublicURL: n.flags.PublicURL, BaseDomains: n.flags.BaseDomain, Subdomains: n.flags.Subdomains, TrustedProxies: proxies},
-		Organizations: n.resolver, Access: n.access, Registries: registries,
+		Organizations: n.resolver, Access: n.access, Limits: n.flags.limits(), Registries: registries,
 		Packages: map[coord.Ecosystem]protocol.PackageHandler{coord.NPM: packages},
 	})
 	if err != nil {

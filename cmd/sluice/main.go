@@ -29,6 +29,7 @@ type cli struct {
 	Work          workCmd          `cmd:"" help:"Run a worker alone."`
 	Migrate       migrateCmd       `cmd:"" help:"Bring a database to this version's schema."`
 	Organizations organizationsCmd `cmd:"" help:"Work with organizations."`
+	Audit         auditCmd         `cmd:"" help:"Verify and export audit trails."`
 	Advisories    advisoriesCmd    `cmd:"" help:"Work with security advisories."`
 	GC            gcCmd            `cmd:"" name:"gc" help:"Remove bytes that nothing refers to any more."`
 	Version       versionCmd       `cmd:"" help:"Print the version."`

@@ -107,6 +107,7 @@ func newNode(ctx context.Context, d databaseFlags, f nodeFlags, now func() time.
 func (n *node) wire(seal *registry.Sealer, tune []func(*upstream.Config)) error {
 	log := audit.New(n.now)
 	n.orgs = org.New(n.db, log, n.now)
+	n.orgs.OpenSignUp = n.flags.SignUp
 	n.resolver = org.NewResolver(n.db)
 	n.access = access.New(n.db, log, n.now)
 	n.logins = access.NewLogins(n.access, seal)
@@ -133,7 +134,7 @@ func (n *node) wire(seal *registry.Sealer, tune []func(*upstream.Config)) error 
 		Decisions: n.decisions, Protocols: []gate.Protocol{npm.New(client)}, Now: n.now,
 		RenderBudget: n.flags.CacheMiB << 20, DecodeBudget: n.flags.CacheMiB << 20})
 	n.intake.Gate = n.gate
-	n.jobDeps = jobs.Deps{DB: n.db, Access: n.access, Quarantine: n.quarantine, Reviewer: n.gate, Mover: n.intake, Blobs: n.blobs, Now: n.now,
+	n.jobDeps = jobs.Deps{DB: n.db, Orgs: n.orgs, Access: n.access, Quarantine: n.quarantine, Reviewer: n.gate, Mover: n.intake, Blobs: n.blobs, Now: n.now,
 		Finding: &finding.Service{DB: n.db, Shapes: n.shapes, Advisories: n.advisories, Quarantine: n.quarantine, Now: n.now}}
 	return nil
 }
@@ -143,7 +144,26 @@ func (n *node) wire(seal *registry.Sealer, tune []func(*upstream.Config)) error 
 func (n *node) start(ctx context.Context) error {
 	n.running.Go(func() { n.db.Feed.Run(n.life) })
 	n.running.Go(func() { n.flush(n.life) })
+	n.running.Go(func() { n.seal(n.life) })
 	return n.db.Feed.Wait(ctx)
+}
+
+// seal gives audit events their place in the chain every second, unless another
+// node is at it.
+func (n *node) seal(ctx context.Context) {
+	chain := audit.NewSealer(n.db, n.now)
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		if _, err := chain.Seal(ctx); err != nil && ctx.Err() == nil {
+			slog.WarnContext(ctx, "audit events could not be sealed; they wait and are tried again", "error", err)
+		}
+	}
 }
 
 // flush writes batched counters every second.

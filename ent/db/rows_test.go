@@ -32,7 +32,7 @@ func fill(t testing.TB, d *db.DB, ctx context.Context, claim uuid.UUID, suffix s
 	r := &rows{org: orgOf(t, ctx), ids: map[string]any{"organizations": orgOf(t, ctx)}}
 	in(t, d, ctx, func(ctx context.Context, tx *db.Tx) error {
 		f := &filler{r: r, ctx: ctx, tx: tx, claim: claim, suffix: suffix}
-		for _, step := range []func() error{f.people, f.shape, f.catalog, f.own, f.security, f.log} {
+		for _, step := range []func() error{f.people, f.shape, f.catalog, f.own, f.security, f.log, f.community} {
 			if err := step(); err != nil {
 				return err
 			}
@@ -181,6 +181,28 @@ func (f *filler) log() error {
 	// Deliveries have no entity: they are counted in SQL only.
 	_, err := f.tx.Exec(f.ctx, `INSERT INTO deliveries (org_id, hour, registry_id, token_id, ecosystem, name, version, count, first_at, last_at)
 		VALUES (current_setting('app.org')::uuid, $1, $2, $3, 'NPM', 'left-pad', $4, 1, $1, $1)`, noon, f.id("registries"), uuid.Nil, "1.3.0-"+f.suffix)
+	return err
+}
+
+// community is what people share, and the first seal of the audit trail.
+func (f *filler) community() error {
+	c, member := f.tx.Ent, f.id("members")
+	err := each(f.ctx, []interface{ Exec(context.Context) error }{
+		c.Team.Create().SetOrgID(f.claim).SetID(f.note("teams")).SetName("platform").SetCreatedAt(noon),
+		c.TeamMember.Create().SetOrgID(f.claim).SetID(f.note("team_members")).SetTeamID(f.id("teams")).SetMemberID(member).SetCreatedAt(noon),
+		c.ServiceAccount.Create().SetOrgID(f.claim).SetID(f.note("service_accounts")).SetName("ci").SetCreatedAt(noon),
+		c.Token.Create().SetOrgID(f.claim).SetID(f.note("tokens")).SetServiceID(f.id("service_accounts")).SetName("of an account").
+			SetHash([]byte("account " + f.suffix)).SetHint("abcd").SetCreatedAt(noon),
+		c.Invitation.Create().SetOrgID(f.claim).SetID(f.note("invitations")).SetEmail("bob@" + f.suffix).SetRoles(json.RawMessage("[]")).
+			SetSecretHash([]byte("i" + f.suffix)).SetInviterKind("SYSTEM").SetInvitedBy("test").SetCreatedAt(noon).SetSentAt(noon).SetExpiresAt(noon).SetMemberID(member),
+		c.JoinRequest.Create().SetOrgID(f.claim).SetID(f.note("join_requests")).SetIssuer("https://id.example").SetSubject("1").SetEmail("eve@" + f.suffix).
+			SetCreatedAt(noon).SetMemberID(member),
+		c.AuditSeal.Create().SetOrgID(f.claim).SetID(f.note("audit_seals")).SetSeq(1).SetEventID(f.id("audit_events")).SetPrev([]byte{0}).SetHash([]byte{1}).SetSealedAt(noon),
+	})
+	if err != nil {
+		return err
+	}
+	_, err = f.tx.Exec(f.ctx, `INSERT INTO organization_usage (org_id, storage, measured_at) VALUES (current_setting('app.org')::uuid, 3, $1)`, noon)
 	return err
 }
 

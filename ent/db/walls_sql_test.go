@@ -87,7 +87,8 @@ func TestT2_WaysAround(t *testing.T) {
 // TestT2_AppendOnly: what was recorded stays recorded.
 func TestT2_AppendOnly(t *testing.T) {
 	w := newWalls(t)
-	for _, q := range []string{`DELETE FROM audit_events`, `UPDATE audit_events SET reason = ''`, `DELETE FROM decisions`} {
+	for _, q := range []string{`DELETE FROM audit_events`, `UPDATE audit_events SET reason = ''`, `DELETE FROM decisions`,
+		`DELETE FROM audit_seals`, `UPDATE audit_seals SET seq = seq + 1`, `UPDATE audit_pending SET event_id = event_id`, `DELETE FROM retired_slugs`} {
 		if _, err := attempt(w.db, w.ours, q); code(err) != insufficientPrivilege {
 			t.Errorf("%s: %v, want that it is refused", q, err)
 		}

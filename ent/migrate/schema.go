@@ -53,6 +53,22 @@ var (
 		Columns:    AuditEventsColumns,
 		PrimaryKey: []*schema.Column{AuditEventsColumns[0]},
 	}
+	// AuditSealsColumns holds the columns for the "audit_seals" table.
+	AuditSealsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "seq", Type: field.TypeInt64},
+		{Name: "event_id", Type: field.TypeUUID},
+		{Name: "prev", Type: field.TypeBytes},
+		{Name: "hash", Type: field.TypeBytes},
+		{Name: "sealed_at", Type: field.TypeTime},
+	}
+	// AuditSealsTable holds the schema information for the "audit_seals" table.
+	AuditSealsTable = &schema.Table{
+		Name:       "audit_seals",
+		Columns:    AuditSealsColumns,
+		PrimaryKey: []*schema.Column{AuditSealsColumns[0]},
+	}
 	// BlobsColumns holds the columns for the "blobs" table.
 	BlobsColumns = []*schema.Column{
 		{Name: "sha256", Type: field.TypeString},
@@ -262,6 +278,52 @@ var (
 		Columns:    HostNamesColumns,
 		PrimaryKey: []*schema.Column{HostNamesColumns[0]},
 	}
+	// InvitationsColumns holds the columns for the "invitations" table.
+	InvitationsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "email", Type: field.TypeString},
+		{Name: "name", Type: field.TypeString, Default: ""},
+		{Name: "roles", Type: field.TypeJSON},
+		{Name: "teams", Type: field.TypeJSON},
+		{Name: "secret_hash", Type: field.TypeBytes},
+		{Name: "inviter_kind", Type: field.TypeString},
+		{Name: "inviter_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "invited_by", Type: field.TypeString},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "sent_at", Type: field.TypeTime},
+		{Name: "expires_at", Type: field.TypeTime},
+		{Name: "accepted_at", Type: field.TypeTime, Nullable: true},
+		{Name: "revoked_at", Type: field.TypeTime, Nullable: true},
+		{Name: "member_id", Type: field.TypeUUID, Nullable: true},
+	}
+	// InvitationsTable holds the schema information for the "invitations" table.
+	InvitationsTable = &schema.Table{
+		Name:       "invitations",
+		Columns:    InvitationsColumns,
+		PrimaryKey: []*schema.Column{InvitationsColumns[0]},
+	}
+	// JoinRequestsColumns holds the columns for the "join_requests" table.
+	JoinRequestsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "issuer", Type: field.TypeString},
+		{Name: "subject", Type: field.TypeString},
+		{Name: "email", Type: field.TypeString},
+		{Name: "name", Type: field.TypeString, Default: ""},
+		{Name: "message", Type: field.TypeString, Default: ""},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "decided_at", Type: field.TypeTime, Nullable: true},
+		{Name: "decided_by", Type: field.TypeString, Default: ""},
+		{Name: "outcome", Type: field.TypeString, Default: ""},
+		{Name: "member_id", Type: field.TypeUUID, Nullable: true},
+	}
+	// JoinRequestsTable holds the schema information for the "join_requests" table.
+	JoinRequestsTable = &schema.Table{
+		Name:       "join_requests",
+		Columns:    JoinRequestsColumns,
+		PrimaryKey: []*schema.Column{JoinRequestsColumns[0]},
+	}
 	// LoginRequestsColumns holds the columns for the "login_requests" table.
 	LoginRequestsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
@@ -324,6 +386,12 @@ var (
 		{Name: "license_policy", Type: field.TypeJSON},
 		{Name: "created_at", Type: field.TypeTime},
 		{Name: "suspended_at", Type: field.TypeTime, Nullable: true},
+		{Name: "deleted_at", Type: field.TypeTime, Nullable: true},
+		{Name: "founded_by", Type: field.TypeString, Default: ""},
+		{Name: "join_requests", Type: field.TypeBool, Default: true},
+		{Name: "quota_registries", Type: field.TypeInt, Nullable: true},
+		{Name: "quota_storage", Type: field.TypeInt64, Nullable: true},
+		{Name: "quota_requests", Type: field.TypeInt, Nullable: true},
 	}
 	// OrganizationsTable holds the schema information for the "organizations" table.
 	OrganizationsTable = &schema.Table{
@@ -552,7 +620,7 @@ var (
 	RoleGrantsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
 		{Name: "org_id", Type: field.TypeUUID},
-		{Name: "subject_kind", Type: field.TypeEnum, Enums: []string{"MEMBER", "TOKEN"}},
+		{Name: "subject_kind", Type: field.TypeEnum, Enums: []string{"MEMBER", "TOKEN", "TEAM", "SERVICE"}},
 		{Name: "subject_id", Type: field.TypeUUID},
 		{Name: "role", Type: field.TypeString},
 		{Name: "registry_id", Type: field.TypeUUID, Nullable: true},
@@ -563,6 +631,21 @@ var (
 		Name:       "role_grants",
 		Columns:    RoleGrantsColumns,
 		PrimaryKey: []*schema.Column{RoleGrantsColumns[0]},
+	}
+	// ServiceAccountsColumns holds the columns for the "service_accounts" table.
+	ServiceAccountsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "name", Type: field.TypeString},
+		{Name: "description", Type: field.TypeString, Default: ""},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "deactivated_at", Type: field.TypeTime, Nullable: true},
+	}
+	// ServiceAccountsTable holds the schema information for the "service_accounts" table.
+	ServiceAccountsTable = &schema.Table{
+		Name:       "service_accounts",
+		Columns:    ServiceAccountsColumns,
+		PrimaryKey: []*schema.Column{ServiceAccountsColumns[0]},
 	}
 	// SpentVersionsColumns holds the columns for the "spent_versions" table.
 	SpentVersionsColumns = []*schema.Column{
@@ -607,6 +690,35 @@ var (
 		Columns:    StagedVersionsColumns,
 		PrimaryKey: []*schema.Column{StagedVersionsColumns[0]},
 	}
+	// TeamsColumns holds the columns for the "teams" table.
+	TeamsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "name", Type: field.TypeString},
+		{Name: "description", Type: field.TypeString, Default: ""},
+		{Name: "created_at", Type: field.TypeTime},
+	}
+	// TeamsTable holds the schema information for the "teams" table.
+	TeamsTable = &schema.Table{
+		Name:       "teams",
+		Columns:    TeamsColumns,
+		PrimaryKey: []*schema.Column{TeamsColumns[0]},
+	}
+	// TeamMembersColumns holds the columns for the "team_members" table.
+	TeamMembersColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "team_id", Type: field.TypeUUID},
+		{Name: "member_id", Type: field.TypeUUID},
+		{Name: "from_group", Type: field.TypeBool, Default: false},
+		{Name: "created_at", Type: field.TypeTime},
+	}
+	// TeamMembersTable holds the schema information for the "team_members" table.
+	TeamMembersTable = &schema.Table{
+		Name:       "team_members",
+		Columns:    TeamMembersColumns,
+		PrimaryKey: []*schema.Column{TeamMembersColumns[0]},
+	}
 	// TokensColumns holds the columns for the "tokens" table.
 	TokensColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
@@ -620,10 +732,12 @@ var (
 		{Name: "packages", Type: field.TypeJSON},
 		{Name: "parent_id", Type: field.TypeUUID, Nullable: true},
 		{Name: "trust_rule_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "service_id", Type: field.TypeUUID, Nullable: true},
 		{Name: "created_at", Type: field.TypeTime},
 		{Name: "expires_at", Type: field.TypeTime, Nullable: true},
 		{Name: "last_used_at", Type: field.TypeTime, Nullable: true},
 		{Name: "revoked_at", Type: field.TypeTime, Nullable: true},
+		{Name: "expiry_warned_at", Type: field.TypeTime, Nullable: true},
 		{Name: "member_id", Type: field.TypeUUID, Nullable: true},
 	}
 	// TokensTable holds the schema information for the "tokens" table.
@@ -634,7 +748,7 @@ var (
 		ForeignKeys: []*schema.ForeignKey{
 			{
 				Symbol:     "tokens_members_tokens",
-				Columns:    []*schema.Column{TokensColumns[15]},
+				Columns:    []*schema.Column{TokensColumns[17]},
 				RefColumns: []*schema.Column{MembersColumns[0]},
 				OnDelete:   schema.SetNull,
 			},
@@ -754,6 +868,7 @@ var (
 	Tables = []*schema.Table{
 		AdvisoriesTable,
 		AuditEventsTable,
+		AuditSealsTable,
 		BlobsTable,
 		CascadesTable,
 		DecisionsTable,
@@ -763,6 +878,8 @@ var (
 		HoldsTable,
 		HoldingsTable,
 		HostNamesTable,
+		InvitationsTable,
+		JoinRequestsTable,
 		LoginRequestsTable,
 		MembersTable,
 		NameSwitchesTable,
@@ -779,8 +896,11 @@ var (
 		RemoteDocumentsTable,
 		RolesTable,
 		RoleGrantsTable,
+		ServiceAccountsTable,
 		SpentVersionsTable,
 		StagedVersionsTable,
+		TeamsTable,
+		TeamMembersTable,
 		TokensTable,
 		TombstonesTable,
 		TrustRulesTable,
@@ -795,6 +915,9 @@ func init() {
 	}
 	AuditEventsTable.Annotation = &entsql.Annotation{
 		Table: "audit_events",
+	}
+	AuditSealsTable.Annotation = &entsql.Annotation{
+		Table: "audit_seals",
 	}
 	BlobsTable.Annotation = &entsql.Annotation{
 		Table: "blobs",
@@ -827,6 +950,12 @@ func init() {
 	}
 	HostNamesTable.Annotation = &entsql.Annotation{
 		Table: "host_names",
+	}
+	InvitationsTable.Annotation = &entsql.Annotation{
+		Table: "invitations",
+	}
+	JoinRequestsTable.Annotation = &entsql.Annotation{
+		Table: "join_requests",
 	}
 	LoginRequestsTable.Annotation = &entsql.Annotation{
 		Table: "login_requests",
@@ -878,11 +1007,20 @@ func init() {
 	RoleGrantsTable.Annotation = &entsql.Annotation{
 		Table: "role_grants",
 	}
+	ServiceAccountsTable.Annotation = &entsql.Annotation{
+		Table: "service_accounts",
+	}
 	SpentVersionsTable.Annotation = &entsql.Annotation{
 		Table: "spent_versions",
 	}
 	StagedVersionsTable.Annotation = &entsql.Annotation{
 		Table: "staged_versions",
+	}
+	TeamsTable.Annotation = &entsql.Annotation{
+		Table: "teams",
+	}
+	TeamMembersTable.Annotation = &entsql.Annotation{
+		Table: "team_members",
 	}
 	TokensTable.ForeignKeys[0].RefTable = MembersTable
 	TokensTable.Annotation = &entsql.Annotation{

@@ -28,6 +28,18 @@ const (
 	FieldCreatedAt = "created_at"
 	// FieldSuspendedAt holds the string denoting the suspended_at field in the database.
 	FieldSuspendedAt = "suspended_at"
+	// FieldDeletedAt holds the string denoting the deleted_at field in the database.
+	FieldDeletedAt = "deleted_at"
+	// FieldFoundedBy holds the string denoting the founded_by field in the database.
+	FieldFoundedBy = "founded_by"
+	// FieldJoinRequests holds the string denoting the join_requests field in the database.
+	FieldJoinRequests = "join_requests"
+	// FieldQuotaRegistries holds the string denoting the quota_registries field in the database.
+	FieldQuotaRegistries = "quota_registries"
+	// FieldQuotaStorage holds the string denoting the quota_storage field in the database.
+	FieldQuotaStorage = "quota_storage"
+	// FieldQuotaRequests holds the string denoting the quota_requests field in the database.
+	FieldQuotaRequests = "quota_requests"
 	// Table holds the table name of the organization in the database.
 	Table = "organizations"
 )
@@ -41,6 +53,12 @@ var Columns = []string{
 	FieldLicensePolicy,
 	FieldCreatedAt,
 	FieldSuspendedAt,
+	FieldDeletedAt,
+	FieldFoundedBy,
+	FieldJoinRequests,
+	FieldQuotaRegistries,
+	FieldQuotaStorage,
+	FieldQuotaRequests,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -65,6 +83,10 @@ var (
 	DefaultReservedPatterns []coord.ReservedPattern
 	// DefaultLicensePolicy holds the default value on creation for the "license_policy" field.
 	DefaultLicensePolicy json.RawMessage
+	// DefaultFoundedBy holds the default value on creation for the "founded_by" field.
+	DefaultFoundedBy string
+	// DefaultJoinRequests holds the default value on creation for the "join_requests" field.
+	DefaultJoinRequests bool
 	// DefaultID holds the default value on creation for the "id" field.
 	DefaultID func() uuid.UUID
 )
@@ -95,4 +117,34 @@ func ByCreatedAt(opts ...sql.OrderTermOption) OrderOption {
 // BySuspendedAt orders the results by the suspended_at field.
 func BySuspendedAt(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldSuspendedAt, opts...).ToFunc()
+}
+
+// ByDeletedAt orders the results by the deleted_at field.
+func ByDeletedAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldDeletedAt, opts...).ToFunc()
+}
+
+// ByFoundedBy orders the results by the founded_by field.
+func ByFoundedBy(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldFoundedBy, opts...).ToFunc()
+}
+
+// ByJoinRequests orders the results by the join_requests field.
+func ByJoinRequests(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldJoinRequests, opts...).ToFunc()
+}
+
+// ByQuotaRegistries orders the results by the quota_registries field.
+func ByQuotaRegistries(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldQuotaRegistries, opts...).ToFunc()
+}
+
+// ByQuotaStorage orders the results by the quota_storage field.
+func ByQuotaStorage(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldQuotaStorage, opts...).ToFunc()
+}
+
+// ByQuotaRequests orders the results by the quota_requests field.
+func ByQuotaRequests(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldQuotaRequests, opts...).ToFunc()
 }

@@ -75,6 +75,36 @@ func SuspendedAt(v time.Time) predicate.Organization {
 	return predicate.Organization(sql.FieldEQ(FieldSuspendedAt, v))
 }
 
+// DeletedAt applies equality check predicate on the "deleted_at" field. It's identical to DeletedAtEQ.
+func DeletedAt(v time.Time) predicate.Organization {
+	return predicate.Organization(sql.FieldEQ(FieldDeletedAt, v))
+}
+
+// FoundedBy applies equality check predicate on the "founded_by" field. It's identical to FoundedByEQ.
+func FoundedBy(v string) predicate.Organization {
+	return predicate.Organization(sql.FieldEQ(FieldFoundedBy, v))
+}
+
+// JoinRequests applies equality check predicate on the "join_requests" field. It's identical to JoinRequestsEQ.
+func JoinRequests(v bool) predicate.Organization {
+	return predicate.Organization(sql.FieldEQ(FieldJoinRequests, v))
+}
+
+// QuotaRegistries applies equality check predicate on the "quota_registries" field. It's identical to QuotaRegistriesEQ.
+func QuotaRegistries(v int) predicate.Organization {
+	return predicate.Organization(sql.FieldEQ(FieldQuotaRegistries, v))
+}
+
+// QuotaStorage applies equality check predicate on the "quota_storage" field. It's identical to QuotaStorageEQ.
+func QuotaStorage(v int64) predicate.Organization {
+	return predicate.Organization(sql.FieldEQ(FieldQuotaStorage, v))
+}
+
+// QuotaRequests applies equality check predicate on the "quota_requests" field. It's identical to QuotaRequestsEQ.
+func QuotaRequests(v int) predicate.Organization {
+	return predicate.Organization(sql.FieldEQ(FieldQuotaRequests, v))
+}
+
 // SlugEQ applies the EQ predicate on the "slug" field.
 func SlugEQ(v string) predicate.Organization {
 	return predicate.Organization(sql.FieldEQ(FieldSlug, v))
@@ -293,6 +323,281 @@ func SuspendedAtIsNil() predicate.Organization {
 // SuspendedAtNotNil applies the NotNil predicate on the "suspended_at" field.
 func SuspendedAtNotNil() predicate.Organization {
 	return predicate.Organization(sql.FieldNotNull(FieldSuspendedAt))
+}
+
+// DeletedAtEQ applies the EQ predicate on the "deleted_at" field.
+func DeletedAtEQ(v time.Time) predicate.Organization {
+	return predicate.Organization(sql.FieldEQ(FieldDeletedAt, v))
+}
+
+// DeletedAtNEQ applies the NEQ predicate on the "deleted_at" field.
+func DeletedAtNEQ(v time.Time) predicate.Organization {
+	return predicate.Organization(sql.FieldNEQ(FieldDeletedAt, v))
+}
+
+// DeletedAtIn applies the In predicate on the "deleted_at" field.
+func DeletedAtIn(vs ...time.Time) predicate.Organization {
+	return predicate.Organization(sql.FieldIn(FieldDeletedAt, vs...))
+}
+
+// DeletedAtNotIn applies the NotIn predicate on the "deleted_at" field.
+func DeletedAtNotIn(vs ...time.Time) predicate.Organization {
+	return predicate.Organization(sql.FieldNotIn(FieldDeletedAt, vs...))
+}
+
+// DeletedAtGT applies the GT predicate on the "deleted_at" field.
+func DeletedAtGT(v time.Time) predicate.Organization {
+	return predicate.Organization(sql.FieldGT(FieldDeletedAt, v))
+}
+
+// DeletedAtGTE applies the GTE predicate on the "deleted_at" field.
+func DeletedAtGTE(v time.Time) predicate.Organization {
+	return predicate.Organization(sql.FieldGTE(FieldDeletedAt, v))
+}
+
+// DeletedAtLT applies the LT predicate on the "deleted_at" field.
+func DeletedAtLT(v time.Time) predicate.Organization {
+	return predicate.Organization(sql.FieldLT(FieldDeletedAt, v))
+}
+
+// DeletedAtLTE applies the LTE predicate on the "deleted_at" field.
+func DeletedAtLTE(v time.Time) predicate.Organization {
+	return predicate.Organization(sql.FieldLTE(FieldDeletedAt, v))
+}
+
+// DeletedAtIsNil applies the IsNil predicate on the "deleted_at" field.
+func DeletedAtIsNil() predicate.Organization {
+	return predicate.Organization(sql.FieldIsNull(FieldDeletedAt))
+}
+
+// DeletedAtNotNil applies the NotNil predicate on the "deleted_at" field.
+func DeletedAtNotNil() predicate.Organization {
+	return predicate.Organization(sql.FieldNotNull(FieldDeletedAt))
+}
+
+// FoundedByEQ applies the EQ predicate on the "founded_by" field.
+func FoundedByEQ(v string) predicate.Organization {
+	return predicate.Organization(sql.FieldEQ(FieldFoundedBy, v))
+}
+
+// FoundedByNEQ applies the NEQ predicate on the "founded_by" field.
+func FoundedByNEQ(v string) predicate.Organization {
+	return predicate.Organization(sql.FieldNEQ(FieldFoundedBy, v))
+}
+
+// FoundedByIn applies the In predicate on the "founded_by" field.
+func FoundedByIn(vs ...string) predicate.Organization {
+	return predicate.Organization(sql.FieldIn(FieldFoundedBy, vs...))
+}
+
+// FoundedByNotIn applies the NotIn predicate on the "founded_by" field.
+func FoundedByNotIn(vs ...string) predicate.Organization {
+	return predicate.Organization(sql.FieldNotIn(FieldFoundedBy, vs...))
+}
+
+// FoundedByGT applies the GT predicate on the "founded_by" field.
+func FoundedByGT(v string) predicate.Organization {
+	return predicate.Organization(sql.FieldGT(FieldFoundedBy, v))
+}
+
+// FoundedByGTE applies the GTE predicate on the "founded_by" field.
+func FoundedByGTE(v string) predicate.Organization {
+	return predicate.Organization(sql.FieldGTE(FieldFoundedBy, v))
+}
+
+// FoundedByLT applies the LT predicate on the "founded_by" field.
+func FoundedByLT(v string) predicate.Organization {
+	return predicate.Organization(sql.FieldLT(FieldFoundedBy, v))
+}
+
+// FoundedByLTE applies the LTE predicate on the "founded_by" field.
+func FoundedByLTE(v string) predicate.Organization {
+	return predicate.Organization(sql.FieldLTE(FieldFoundedBy, v))
+}
+
+// FoundedByContains applies the Contains predicate on the "founded_by" field.
+func FoundedByContains(v string) predicate.Organization {
+	return predicate.Organization(sql.FieldContains(FieldFoundedBy, v))
+}
+
+// FoundedByHasPrefix applies the HasPrefix predicate on the "founded_by" field.
+func FoundedByHasPrefix(v string) predicate.Organization {
+	return predicate.Organization(sql.FieldHasPrefix(FieldFoundedBy, v))
+}
+
+// FoundedByHasSuffix applies the HasSuffix predicate on the "founded_by" field.
+func FoundedByHasSuffix(v string) predicate.Organization {
+	return predicate.Organization(sql.FieldHasSuffix(FieldFoundedBy, v))
+}
+
+// FoundedByEqualFold applies the EqualFold predicate on the "founded_by" field.
+func FoundedByEqualFold(v string) predicate.Organization {
+	return predicate.Organization(sql.FieldEqualFold(FieldFoundedBy, v))
+}
+
+// FoundedByContainsFold applies the ContainsFold predicate on the "founded_by" field.
+func FoundedByContainsFold(v string) predicate.Organization {
+	return predicate.Organization(sql.FieldContainsFold(FieldFoundedBy, v))
+}
+
+// JoinRequestsEQ applies the EQ predicate on the "join_requests" field.
+func JoinRequestsEQ(v bool) predicate.Organization {
+	return predicate.Organization(sql.FieldEQ(FieldJoinRequests, v))
+}
+
+// JoinRequestsNEQ applies the NEQ predicate on the "join_requests" field.
+func JoinRequestsNEQ(v bool) predicate.Organization {
+	return predicate.Organization(sql.FieldNEQ(FieldJoinRequests, v))
+}
+
+// QuotaRegistriesEQ applies the EQ predicate on the "quota_registries" field.
+func QuotaRegistriesEQ(v int) predicate.Organization {
+	return predicate.Organization(sql.FieldEQ(FieldQuotaRegistries, v))
+}
+
+// QuotaRegistriesNEQ applies the NEQ predicate on the "quota_registries" field.
+func QuotaRegistriesNEQ(v int) predicate.Organization {
+	return predicate.Organization(sql.FieldNEQ(FieldQuotaRegistries, v))
+}
+
+// QuotaRegistriesIn applies the In predicate on the "quota_registries" field.
+func QuotaRegistriesIn(vs ...int) predicate.Organization {
+	return predicate.Organization(sql.FieldIn(FieldQuotaRegistries, vs...))
+}
+
+// QuotaRegistriesNotIn applies the NotIn predicate on the "quota_registries" field.
+func QuotaRegistriesNotIn(vs ...int) predicate.Organization {
+	return predicate.Organization(sql.FieldNotIn(FieldQuotaRegistries, vs...))
+}
+
+// QuotaRegistriesGT applies the GT predicate on the "quota_registries" field.
+func QuotaRegistriesGT(v int) predicate.Organization {
+	return predicate.Organization(sql.FieldGT(FieldQuotaRegistries, v))
+}
+
+// QuotaRegistriesGTE applies the GTE predicate on the "quota_registries" field.
+func QuotaRegistriesGTE(v int) predicate.Organization {
+	return predicate.Organization(sql.FieldGTE(FieldQuotaRegistries, v))
+}
+
+// QuotaRegistriesLT applies the LT predicate on the "quota_registries" field.
+func QuotaRegistriesLT(v int) predicate.Organization {
+	return predicate.Organization(sql.FieldLT(FieldQuotaRegistries, v))
+}
+
+// QuotaRegistriesLTE applies the LTE predicate on the "quota_registries" field.
+func QuotaRegistriesLTE(v int) predicate.Organization {
+	return predicate.Organization(sql.FieldLTE(FieldQuotaRegistries, v))
+}
+
+// QuotaRegistriesIsNil applies the IsNil predicate on the "quota_registries" field.
+func QuotaRegistriesIsNil() predicate.Organization {
+	return predicate.Organization(sql.FieldIsNull(FieldQuotaRegistries))
+}
+
+// QuotaRegistriesNotNil applies the NotNil predicate on the "quota_registries" field.
+func QuotaRegistriesNotNil() predicate.Organization {
+	return predicate.Organization(sql.FieldNotNull(FieldQuotaRegistries))
+}
+
+// QuotaStorageEQ applies the EQ predicate on the "quota_storage" field.
+func QuotaStorageEQ(v int64) predicate.Organization {
+	return predicate.Organization(sql.FieldEQ(FieldQuotaStorage, v))
+}
+
+// QuotaStorageNEQ applies the NEQ predicate on the "quota_storage" field.
+func QuotaStorageNEQ(v int64) predicate.Organization {
+	return predicate.Organization(sql.FieldNEQ(FieldQuotaStorage, v))
+}
+
+// QuotaStorageIn applies the In predicate on the "quota_storage" field.
+func QuotaStorageIn(vs ...int64) predicate.Organization {
+	return predicate.Organization(sql.FieldIn(FieldQuotaStorage, vs...))
+}
+
+// QuotaStorageNotIn applies the NotIn predicate on the "quota_storage" field.
+func QuotaStorageNotIn(vs ...int64) predicate.Organization {
+	return predicate.Organization(sql.FieldNotIn(FieldQuotaStorage, vs...))
+}
+
+// QuotaStorageGT applies the GT predicate on the "quota_storage" field.
+func QuotaStorageGT(v int64) predicate.Organization {
+	return predicate.Organization(sql.FieldGT(FieldQuotaStorage, v))
+}
+
+// QuotaStorageGTE applies the GTE predicate on the "quota_storage" field.
+func QuotaStorageGTE(v int64) predicate.Organization {
+	return predicate.Organization(sql.FieldGTE(FieldQuotaStorage, v))
+}
+
+// QuotaStorageLT applies the LT predicate on the "quota_storage" field.
+func QuotaStorageLT(v int64) predicate.Organization {
+	return predicate.Organization(sql.FieldLT(FieldQuotaStorage, v))
+}
+
+// QuotaStorageLTE applies the LTE predicate on the "quota_storage" field.
+func QuotaStorageLTE(v int64) predicate.Organization {
+	return predicate.Organization(sql.FieldLTE(FieldQuotaStorage, v))
+}
+
+// QuotaStorageIsNil applies the IsNil predicate on the "quota_storage" field.
+func QuotaStorageIsNil() predicate.Organization {
+	return predicate.Organization(sql.FieldIsNull(FieldQuotaStorage))
+}
+
+// QuotaStorageNotNil applies the NotNil predicate on the "quota_storage" field.
+func QuotaStorageNotNil() predicate.Organization {
+	return predicate.Organization(sql.FieldNotNull(FieldQuotaStorage))
+}
+
+// QuotaRequestsEQ applies the EQ predicate on the "quota_requests" field.
+func QuotaRequestsEQ(v int) predicate.Organization {
+	return predicate.Organization(sql.FieldEQ(FieldQuotaRequests, v))
+}
+
+// QuotaRequestsNEQ applies the NEQ predicate on the "quota_requests" field.
+func QuotaRequestsNEQ(v int) predicate.Organization {
+	return predicate.Organization(sql.FieldNEQ(FieldQuotaRequests, v))
+}
+
+// QuotaRequestsIn applies the In predicate on the "quota_requests" field.
+func QuotaRequestsIn(vs ...int) predicate.Organization {
+	return predicate.Organization(sql.FieldIn(FieldQuotaRequests, vs...))
+}
+
+// QuotaRequestsNotIn applies the NotIn predicate on the "quota_requests" field.
+func QuotaRequestsNotIn(vs ...int) predicate.Organization {
+	return predicate.Organization(sql.FieldNotIn(FieldQuotaRequests, vs...))
+}
+
+// QuotaRequestsGT applies the GT predicate on the "quota_requests" field.
+func QuotaRequestsGT(v int) predicate.Organization {
+	return predicate.Organization(sql.FieldGT(FieldQuotaRequests, v))
+}
+
+// QuotaRequestsGTE applies the GTE predicate on the "quota_requests" field.
+func QuotaRequestsGTE(v int) predicate.Organization {
+	return predicate.Organization(sql.FieldGTE(FieldQuotaRequests, v))
+}
+
+// QuotaRequestsLT applies the LT predicate on the "quota_requests" field.
+func QuotaRequestsLT(v int) predicate.Organization {
+	return predicate.Organization(sql.FieldLT(FieldQuotaRequests, v))
+}
+
+// QuotaRequestsLTE applies the LTE predicate on the "quota_requests" field.
+func QuotaRequestsLTE(v int) predicate.Organization {
+	return predicate.Organization(sql.FieldLTE(FieldQuotaRequests, v))
+}
+
+// QuotaRequestsIsNil applies the IsNil predicate on the "quota_requests" field.
+func QuotaRequestsIsNil() predicate.Organization {
+	return predicate.Organization(sql.FieldIsNull(FieldQuotaRequests))
+}
+
+// QuotaRequestsNotNil applies the NotNil predicate on the "quota_requests" field.
+func QuotaRequestsNotNil() predicate.Organization {
+	return predicate.Organization(sql.FieldNotNull(FieldQuotaRequests))
 }
 
 // And groups predicates with the AND operator between them.

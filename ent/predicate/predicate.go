@@ -12,6 +12,9 @@ type Advisory func(*sql.Selector)
 // AuditEvent is the predicate function for auditevent builders.
 type AuditEvent func(*sql.Selector)
 
+// AuditSeal is the predicate function for auditseal builders.
+type AuditSeal func(*sql.Selector)
+
 // Blob is the predicate function for blob builders.
 type Blob func(*sql.Selector)
 
@@ -38,6 +41,12 @@ type Holding func(*sql.Selector)
 
 // HostName is the predicate function for hostname builders.
 type HostName func(*sql.Selector)
+
+// Invitation is the predicate function for invitation builders.
+type Invitation func(*sql.Selector)
+
+// JoinRequest is the predicate function for joinrequest builders.
+type JoinRequest func(*sql.Selector)
 
 // LoginRequest is the predicate function for loginrequest builders.
 type LoginRequest func(*sql.Selector)
@@ -87,11 +96,20 @@ type Role func(*sql.Selector)
 // RoleGrant is the predicate function for rolegrant builders.
 type RoleGrant func(*sql.Selector)
 
+// ServiceAccount is the predicate function for serviceaccount builders.
+type ServiceAccount func(*sql.Selector)
+
 // SpentVersion is the predicate function for spentversion builders.
 type SpentVersion func(*sql.Selector)
 
 // StagedVersion is the predicate function for stagedversion builders.
 type StagedVersion func(*sql.Selector)
+
+// Team is the predicate function for team builders.
+type Team func(*sql.Selector)
+
+// TeamMember is the predicate function for teammember builders.
+type TeamMember func(*sql.Selector)
 
 // Token is the predicate function for token builders.
 type Token func(*sql.Selector)

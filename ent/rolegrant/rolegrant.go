@@ -69,8 +69,10 @@ type SubjectKind string
 
 // SubjectKind values.
 const (
-	SubjectKindMEMBER SubjectKind = "MEMBER"
-	SubjectKindTOKEN  SubjectKind = "TOKEN"
+	SubjectKindMEMBER  SubjectKind = "MEMBER"
+	SubjectKindTOKEN   SubjectKind = "TOKEN"
+	SubjectKindTEAM    SubjectKind = "TEAM"
+	SubjectKindSERVICE SubjectKind = "SERVICE"
 )
 
 func (sk SubjectKind) String() string {
@@ -80,7 +82,7 @@ func (sk SubjectKind) String() string {
 // SubjectKindValidator is a validator for the "subject_kind" field enum values. It is called by the builders before save.
 func SubjectKindValidator(sk SubjectKind) error {
 	switch sk {
-	case SubjectKindMEMBER, SubjectKindTOKEN:
+	case SubjectKindMEMBER, SubjectKindTOKEN, SubjectKindTEAM, SubjectKindSERVICE:
 		return nil
 	default:
 		return fmt.Errorf("rolegrant: invalid enum value for subject_kind field: %q", sk)

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"sluice.dev/sluice/ent/advisory"
 	"sluice.dev/sluice/ent/auditevent"
+	"sluice.dev/sluice/ent/auditseal"
 	"sluice.dev/sluice/ent/cascade"
 	"sluice.dev/sluice/ent/decision"
 	"sluice.dev/sluice/ent/deprecation"
@@ -17,6 +18,8 @@ import (
 	"sluice.dev/sluice/ent/hold"
 	"sluice.dev/sluice/ent/holding"
 	"sluice.dev/sluice/ent/hostname"
+	"sluice.dev/sluice/ent/invitation"
+	"sluice.dev/sluice/ent/joinrequest"
 	"sluice.dev/sluice/ent/loginrequest"
 	"sluice.dev/sluice/ent/member"
 	"sluice.dev/sluice/ent/nameswitch"
@@ -34,8 +37,11 @@ import (
 	"sluice.dev/sluice/ent/role"
 	"sluice.dev/sluice/ent/rolegrant"
 	"sluice.dev/sluice/ent/schema"
+	"sluice.dev/sluice/ent/serviceaccount"
 	"sluice.dev/sluice/ent/spentversion"
 	"sluice.dev/sluice/ent/stagedversion"
+	"sluice.dev/sluice/ent/team"
+	"sluice.dev/sluice/ent/teammember"
 	"sluice.dev/sluice/ent/token"
 	"sluice.dev/sluice/ent/tombstone"
 	"sluice.dev/sluice/ent/trustrule"
@@ -87,6 +93,19 @@ func init() {
 	auditeventDescID := auditeventMixinFields0[0].Descriptor()
 	// auditevent.DefaultID holds the default value on creation for the id field.
 	auditevent.DefaultID = auditeventDescID.Default.(func() uuid.UUID)
+	auditsealMixin := schema.AuditSeal{}.Mixin()
+	auditsealMixinHooks1 := auditsealMixin[1].Hooks()
+	auditseal.Hooks[0] = auditsealMixinHooks1[0]
+	auditsealMixinInters1 := auditsealMixin[1].Interceptors()
+	auditseal.Interceptors[0] = auditsealMixinInters1[0]
+	auditsealMixinFields0 := auditsealMixin[0].Fields()
+	_ = auditsealMixinFields0
+	auditsealFields := schema.AuditSeal{}.Fields()
+	_ = auditsealFields
+	// auditsealDescID is the schema descriptor for id field.
+	auditsealDescID := auditsealMixinFields0[0].Descriptor()
+	// auditseal.DefaultID holds the default value on creation for the id field.
+	auditseal.DefaultID = auditsealDescID.Default.(func() uuid.UUID)
 	cascadeMixin := schema.Cascade{}.Mixin()
 	cascadeMixinHooks1 := cascadeMixin[1].Hooks()
 	cascade.Hooks[0] = cascadeMixinHooks1[0]
@@ -225,6 +244,56 @@ func init() {
 	hostnameDescID := hostnameMixinFields0[0].Descriptor()
 	// hostname.DefaultID holds the default value on creation for the id field.
 	hostname.DefaultID = hostnameDescID.Default.(func() uuid.UUID)
+	invitationMixin := schema.Invitation{}.Mixin()
+	invitationMixinHooks1 := invitationMixin[1].Hooks()
+	invitation.Hooks[0] = invitationMixinHooks1[0]
+	invitationMixinInters1 := invitationMixin[1].Interceptors()
+	invitation.Interceptors[0] = invitationMixinInters1[0]
+	invitationMixinFields0 := invitationMixin[0].Fields()
+	_ = invitationMixinFields0
+	invitationFields := schema.Invitation{}.Fields()
+	_ = invitationFields
+	// invitationDescName is the schema descriptor for name field.
+	invitationDescName := invitationFields[1].Descriptor()
+	// invitation.DefaultName holds the default value on creation for the name field.
+	invitation.DefaultName = invitationDescName.Default.(string)
+	// invitationDescTeams is the schema descriptor for teams field.
+	invitationDescTeams := invitationFields[3].Descriptor()
+	// invitation.DefaultTeams holds the default value on creation for the teams field.
+	invitation.DefaultTeams = invitationDescTeams.Default.([]uuid.UUID)
+	// invitationDescID is the schema descriptor for id field.
+	invitationDescID := invitationMixinFields0[0].Descriptor()
+	// invitation.DefaultID holds the default value on creation for the id field.
+	invitation.DefaultID = invitationDescID.Default.(func() uuid.UUID)
+	joinrequestMixin := schema.JoinRequest{}.Mixin()
+	joinrequestMixinHooks1 := joinrequestMixin[1].Hooks()
+	joinrequest.Hooks[0] = joinrequestMixinHooks1[0]
+	joinrequestMixinInters1 := joinrequestMixin[1].Interceptors()
+	joinrequest.Interceptors[0] = joinrequestMixinInters1[0]
+	joinrequestMixinFields0 := joinrequestMixin[0].Fields()
+	_ = joinrequestMixinFields0
+	joinrequestFields := schema.JoinRequest{}.Fields()
+	_ = joinrequestFields
+	// joinrequestDescName is the schema descriptor for name field.
+	joinrequestDescName := joinrequestFields[3].Descriptor()
+	// joinrequest.DefaultName holds the default value on creation for the name field.
+	joinrequest.DefaultName = joinrequestDescName.Default.(string)
+	// joinrequestDescMessage is the schema descriptor for message field.
+	joinrequestDescMessage := joinrequestFields[4].Descriptor()
+	// joinrequest.DefaultMessage holds the default value on creation for the message field.
+	joinrequest.DefaultMessage = joinrequestDescMessage.Default.(string)
+	// joinrequestDescDecidedBy is the schema descriptor for decided_by field.
+	joinrequestDescDecidedBy := joinrequestFields[7].Descriptor()
+	// joinrequest.DefaultDecidedBy holds the default value on creation for the decided_by field.
+	joinrequest.DefaultDecidedBy = joinrequestDescDecidedBy.Default.(string)
+	// joinrequestDescOutcome is the schema descriptor for outcome field.
+	joinrequestDescOutcome := joinrequestFields[8].Descriptor()
+	// joinrequest.DefaultOutcome holds the default value on creation for the outcome field.
+	joinrequest.DefaultOutcome = joinrequestDescOutcome.Default.(string)
+	// joinrequestDescID is the schema descriptor for id field.
+	joinrequestDescID := joinrequestMixinFields0[0].Descriptor()
+	// joinrequest.DefaultID holds the default value on creation for the id field.
+	joinrequest.DefaultID = joinrequestDescID.Default.(func() uuid.UUID)
 	loginrequestMixin := schema.LoginRequest{}.Mixin()
 	loginrequestMixinHooks1 := loginrequestMixin[1].Hooks()
 	loginrequest.Hooks[0] = loginrequestMixinHooks1[0]
@@ -289,6 +358,14 @@ func init() {
 	organizationDescLicensePolicy := organizationFields[3].Descriptor()
 	// organization.DefaultLicensePolicy holds the default value on creation for the license_policy field.
 	organization.DefaultLicensePolicy = organizationDescLicensePolicy.Default.(json.RawMessage)
+	// organizationDescFoundedBy is the schema descriptor for founded_by field.
+	organizationDescFoundedBy := organizationFields[7].Descriptor()
+	// organization.DefaultFoundedBy holds the default value on creation for the founded_by field.
+	organization.DefaultFoundedBy = organizationDescFoundedBy.Default.(string)
+	// organizationDescJoinRequests is the schema descriptor for join_requests field.
+	organizationDescJoinRequests := organizationFields[8].Descriptor()
+	// organization.DefaultJoinRequests holds the default value on creation for the join_requests field.
+	organization.DefaultJoinRequests = organizationDescJoinRequests.Default.(bool)
 	// organizationDescID is the schema descriptor for id field.
 	organizationDescID := organizationMixinFields0[0].Descriptor()
 	// organization.DefaultID holds the default value on creation for the id field.
@@ -525,6 +602,23 @@ func init() {
 	rolegrantDescID := rolegrantMixinFields0[0].Descriptor()
 	// rolegrant.DefaultID holds the default value on creation for the id field.
 	rolegrant.DefaultID = rolegrantDescID.Default.(func() uuid.UUID)
+	serviceaccountMixin := schema.ServiceAccount{}.Mixin()
+	serviceaccountMixinHooks1 := serviceaccountMixin[1].Hooks()
+	serviceaccount.Hooks[0] = serviceaccountMixinHooks1[0]
+	serviceaccountMixinInters1 := serviceaccountMixin[1].Interceptors()
+	serviceaccount.Interceptors[0] = serviceaccountMixinInters1[0]
+	serviceaccountMixinFields0 := serviceaccountMixin[0].Fields()
+	_ = serviceaccountMixinFields0
+	serviceaccountFields := schema.ServiceAccount{}.Fields()
+	_ = serviceaccountFields
+	// serviceaccountDescDescription is the schema descriptor for description field.
+	serviceaccountDescDescription := serviceaccountFields[1].Descriptor()
+	// serviceaccount.DefaultDescription holds the default value on creation for the description field.
+	serviceaccount.DefaultDescription = serviceaccountDescDescription.Default.(string)
+	// serviceaccountDescID is the schema descriptor for id field.
+	serviceaccountDescID := serviceaccountMixinFields0[0].Descriptor()
+	// serviceaccount.DefaultID holds the default value on creation for the id field.
+	serviceaccount.DefaultID = serviceaccountDescID.Default.(func() uuid.UUID)
 	spentversionMixin := schema.SpentVersion{}.Mixin()
 	spentversionMixinHooks1 := spentversionMixin[1].Hooks()
 	spentversion.Hooks[0] = spentversionMixinHooks1[0]
@@ -575,6 +669,40 @@ func init() {
 	stagedversionDescID := stagedversionMixinFields0[0].Descriptor()
 	// stagedversion.DefaultID holds the default value on creation for the id field.
 	stagedversion.DefaultID = stagedversionDescID.Default.(func() uuid.UUID)
+	teamMixin := schema.Team{}.Mixin()
+	teamMixinHooks1 := teamMixin[1].Hooks()
+	team.Hooks[0] = teamMixinHooks1[0]
+	teamMixinInters1 := teamMixin[1].Interceptors()
+	team.Interceptors[0] = teamMixinInters1[0]
+	teamMixinFields0 := teamMixin[0].Fields()
+	_ = teamMixinFields0
+	teamFields := schema.Team{}.Fields()
+	_ = teamFields
+	// teamDescDescription is the schema descriptor for description field.
+	teamDescDescription := teamFields[1].Descriptor()
+	// team.DefaultDescription holds the default value on creation for the description field.
+	team.DefaultDescription = teamDescDescription.Default.(string)
+	// teamDescID is the schema descriptor for id field.
+	teamDescID := teamMixinFields0[0].Descriptor()
+	// team.DefaultID holds the default value on creation for the id field.
+	team.DefaultID = teamDescID.Default.(func() uuid.UUID)
+	teammemberMixin := schema.TeamMember{}.Mixin()
+	teammemberMixinHooks1 := teammemberMixin[1].Hooks()
+	teammember.Hooks[0] = teammemberMixinHooks1[0]
+	teammemberMixinInters1 := teammemberMixin[1].Interceptors()
+	teammember.Interceptors[0] = teammemberMixinInters1[0]
+	teammemberMixinFields0 := teammemberMixin[0].Fields()
+	_ = teammemberMixinFields0
+	teammemberFields := schema.TeamMember{}.Fields()
+	_ = teammemberFields
+	// teammemberDescFromGroup is the schema descriptor for from_group field.
+	teammemberDescFromGroup := teammemberFields[2].Descriptor()
+	// teammember.DefaultFromGroup holds the default value on creation for the from_group field.
+	teammember.DefaultFromGroup = teammemberDescFromGroup.Default.(bool)
+	// teammemberDescID is the schema descriptor for id field.
+	teammemberDescID := teammemberMixinFields0[0].Descriptor()
+	// teammember.DefaultID holds the default value on creation for the id field.
+	teammember.DefaultID = teammemberDescID.Default.(func() uuid.UUID)
 	tokenMixin := schema.Token{}.Mixin()
 	tokenMixinHooks1 := tokenMixin[1].Hooks()
 	token.Hooks[0] = tokenMixinHooks1[0]

@@ -52,10 +52,12 @@ func (Token) Fields() []ent.Field {
 		field.JSON("packages", []string{}).Default([]string{}),
 		field.UUID("parent_id", uuid.UUID{}).Optional().Nillable().Immutable(),
 		field.UUID("trust_rule_id", uuid.UUID{}).Optional().Nillable().Immutable(),
+		field.UUID("service_id", uuid.UUID{}).Optional().Nillable().Immutable(),
 		field.Time("created_at").Immutable(),
 		field.Time("expires_at").Optional().Nillable(),
 		field.Time("last_used_at").Optional().Nillable(),
 		field.Time("revoked_at").Optional().Nillable(),
+		field.Time("expiry_warned_at").Optional().Nillable(),
 	}
 }
 
@@ -83,8 +85,8 @@ func (Role) Fields() []ent.Field {
 	}
 }
 
-// RoleGrant gives a role to a member or token, on the organization or on one
-// registry (law A3).
+// RoleGrant gives a role to a member, a service token, a team or a service
+// account, on the organization or on one registry (law A3).
 type RoleGrant struct{ ent.Schema }
 
 // Annotations of the entity.
@@ -96,7 +98,7 @@ func (RoleGrant) Mixin() []ent.Mixin { return []ent.Mixin{Identified{}, Owned{}}
 // Fields of the entity.
 func (RoleGrant) Fields() []ent.Field {
 	return []ent.Field{
-		field.Enum("subject_kind").Values("MEMBER", "TOKEN").Immutable(),
+		field.Enum("subject_kind").Values("MEMBER", "TOKEN", "TEAM", "SERVICE").Immutable(),
 		field.UUID("subject_id", uuid.UUID{}).Immutable(),
 		field.String("role").Immutable(),
 		field.UUID("registry_id", uuid.UUID{}).Optional().Nillable().Immutable(),

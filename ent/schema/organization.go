@@ -35,6 +35,12 @@ func (Organization) Fields() []ent.Field {
 		field.JSON("license_policy", json.RawMessage{}).Default(json.RawMessage("{}")),
 		field.Time("created_at").Immutable(),
 		field.Time("suspended_at").Optional().Nillable(),
+		field.Time("deleted_at").Optional().Nillable(),
+		field.String("founded_by").Default("").Immutable(),
+		field.Bool("join_requests").Default(true),
+		field.Int("quota_registries").Optional().Nillable(),
+		field.Int64("quota_storage").Optional().Nillable(),
+		field.Int("quota_requests").Optional().Nillable(),
 	}
 }
 

@@ -36,6 +36,8 @@ const (
 	FieldParentID = "parent_id"
 	// FieldTrustRuleID holds the string denoting the trust_rule_id field in the database.
 	FieldTrustRuleID = "trust_rule_id"
+	// FieldServiceID holds the string denoting the service_id field in the database.
+	FieldServiceID = "service_id"
 	// FieldCreatedAt holds the string denoting the created_at field in the database.
 	FieldCreatedAt = "created_at"
 	// FieldExpiresAt holds the string denoting the expires_at field in the database.
@@ -44,6 +46,8 @@ const (
 	FieldLastUsedAt = "last_used_at"
 	// FieldRevokedAt holds the string denoting the revoked_at field in the database.
 	FieldRevokedAt = "revoked_at"
+	// FieldExpiryWarnedAt holds the string denoting the expiry_warned_at field in the database.
+	FieldExpiryWarnedAt = "expiry_warned_at"
 	// EdgeMember holds the string denoting the member edge name in mutations.
 	EdgeMember = "member"
 	// Table holds the table name of the token in the database.
@@ -71,10 +75,12 @@ var Columns = []string{
 	FieldPackages,
 	FieldParentID,
 	FieldTrustRuleID,
+	FieldServiceID,
 	FieldCreatedAt,
 	FieldExpiresAt,
 	FieldLastUsedAt,
 	FieldRevokedAt,
+	FieldExpiryWarnedAt,
 }
 
 // ValidColumn reports if the column name is valid (part of the table columns).
@@ -150,6 +156,11 @@ func ByTrustRuleID(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldTrustRuleID, opts...).ToFunc()
 }
 
+// ByServiceID orders the results by the service_id field.
+func ByServiceID(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldServiceID, opts...).ToFunc()
+}
+
 // ByCreatedAt orders the results by the created_at field.
 func ByCreatedAt(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldCreatedAt, opts...).ToFunc()
@@ -168,6 +179,11 @@ func ByLastUsedAt(opts ...sql.OrderTermOption) OrderOption {
 // ByRevokedAt orders the results by the revoked_at field.
 func ByRevokedAt(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldRevokedAt, opts...).ToFunc()
+}
+
+// ByExpiryWarnedAt orders the results by the expiry_warned_at field.
+func ByExpiryWarnedAt(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldExpiryWarnedAt, opts...).ToFunc()
 }
 
 // ByMemberField orders the results by member field.

@@ -96,6 +96,11 @@ func TrustRuleID(v uuid.UUID) predicate.Token {
 	return predicate.Token(sql.FieldEQ(FieldTrustRuleID, v))
 }
 
+// ServiceID applies equality check predicate on the "service_id" field. It's identical to ServiceIDEQ.
+func ServiceID(v uuid.UUID) predicate.Token {
+	return predicate.Token(sql.FieldEQ(FieldServiceID, v))
+}
+
 // CreatedAt applies equality check predicate on the "created_at" field. It's identical to CreatedAtEQ.
 func CreatedAt(v time.Time) predicate.Token {
 	return predicate.Token(sql.FieldEQ(FieldCreatedAt, v))
@@ -114,6 +119,11 @@ func LastUsedAt(v time.Time) predicate.Token {
 // RevokedAt applies equality check predicate on the "revoked_at" field. It's identical to RevokedAtEQ.
 func RevokedAt(v time.Time) predicate.Token {
 	return predicate.Token(sql.FieldEQ(FieldRevokedAt, v))
+}
+
+// ExpiryWarnedAt applies equality check predicate on the "expiry_warned_at" field. It's identical to ExpiryWarnedAtEQ.
+func ExpiryWarnedAt(v time.Time) predicate.Token {
+	return predicate.Token(sql.FieldEQ(FieldExpiryWarnedAt, v))
 }
 
 // OrgIDEQ applies the EQ predicate on the "org_id" field.
@@ -466,6 +476,56 @@ func TrustRuleIDNotNil() predicate.Token {
 	return predicate.Token(sql.FieldNotNull(FieldTrustRuleID))
 }
 
+// ServiceIDEQ applies the EQ predicate on the "service_id" field.
+func ServiceIDEQ(v uuid.UUID) predicate.Token {
+	return predicate.Token(sql.FieldEQ(FieldServiceID, v))
+}
+
+// ServiceIDNEQ applies the NEQ predicate on the "service_id" field.
+func ServiceIDNEQ(v uuid.UUID) predicate.Token {
+	return predicate.Token(sql.FieldNEQ(FieldServiceID, v))
+}
+
+// ServiceIDIn applies the In predicate on the "service_id" field.
+func ServiceIDIn(vs ...uuid.UUID) predicate.Token {
+	return predicate.Token(sql.FieldIn(FieldServiceID, vs...))
+}
+
+// ServiceIDNotIn applies the NotIn predicate on the "service_id" field.
+func ServiceIDNotIn(vs ...uuid.UUID) predicate.Token {
+	return predicate.Token(sql.FieldNotIn(FieldServiceID, vs...))
+}
+
+// ServiceIDGT applies the GT predicate on the "service_id" field.
+func ServiceIDGT(v uuid.UUID) predicate.Token {
+	return predicate.Token(sql.FieldGT(FieldServiceID, v))
+}
+
+// ServiceIDGTE applies the GTE predicate on the "service_id" field.
+func ServiceIDGTE(v uuid.UUID) predicate.Token {
+	return predicate.Token(sql.FieldGTE(FieldServiceID, v))
+}
+
+// ServiceIDLT applies the LT predicate on the "service_id" field.
+func ServiceIDLT(v uuid.UUID) predicate.Token {
+	return predicate.Token(sql.FieldLT(FieldServiceID, v))
+}
+
+// ServiceIDLTE applies the LTE predicate on the "service_id" field.
+func ServiceIDLTE(v uuid.UUID) predicate.Token {
+	return predicate.Token(sql.FieldLTE(FieldServiceID, v))
+}
+
+// ServiceIDIsNil applies the IsNil predicate on the "service_id" field.
+func ServiceIDIsNil() predicate.Token {
+	return predicate.Token(sql.FieldIsNull(FieldServiceID))
+}
+
+// ServiceIDNotNil applies the NotNil predicate on the "service_id" field.
+func ServiceIDNotNil() predicate.Token {
+	return predicate.Token(sql.FieldNotNull(FieldServiceID))
+}
+
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.
 func CreatedAtEQ(v time.Time) predicate.Token {
 	return predicate.Token(sql.FieldEQ(FieldCreatedAt, v))
@@ -654,6 +714,56 @@ func RevokedAtIsNil() predicate.Token {
 // RevokedAtNotNil applies the NotNil predicate on the "revoked_at" field.
 func RevokedAtNotNil() predicate.Token {
 	return predicate.Token(sql.FieldNotNull(FieldRevokedAt))
+}
+
+// ExpiryWarnedAtEQ applies the EQ predicate on the "expiry_warned_at" field.
+func ExpiryWarnedAtEQ(v time.Time) predicate.Token {
+	return predicate.Token(sql.FieldEQ(FieldExpiryWarnedAt, v))
+}
+
+// ExpiryWarnedAtNEQ applies the NEQ predicate on the "expiry_warned_at" field.
+func ExpiryWarnedAtNEQ(v time.Time) predicate.Token {
+	return predicate.Token(sql.FieldNEQ(FieldExpiryWarnedAt, v))
+}
+
+// ExpiryWarnedAtIn applies the In predicate on the "expiry_warned_at" field.
+func ExpiryWarnedAtIn(vs ...time.Time) predicate.Token {
+	return predicate.Token(sql.FieldIn(FieldExpiryWarnedAt, vs...))
+}
+
+// ExpiryWarnedAtNotIn applies the NotIn predicate on the "expiry_warned_at" field.
+func ExpiryWarnedAtNotIn(vs ...time.Time) predicate.Token {
+	return predicate.Token(sql.FieldNotIn(FieldExpiryWarnedAt, vs...))
+}
+
+// ExpiryWarnedAtGT applies the GT predicate on the "expiry_warned_at" field.
+func ExpiryWarnedAtGT(v time.Time) predicate.Token {
+	return predicate.Token(sql.FieldGT(FieldExpiryWarnedAt, v))
+}
+
+// ExpiryWarnedAtGTE applies the GTE predicate on the "expiry_warned_at" field.
+func ExpiryWarnedAtGTE(v time.Time) predicate.Token {
+	return predicate.Token(sql.FieldGTE(FieldExpiryWarnedAt, v))
+}
+
+// ExpiryWarnedAtLT applies the LT predicate on the "expiry_warned_at" field.
+func ExpiryWarnedAtLT(v time.Time) predicate.Token {
+	return predicate.Token(sql.FieldLT(FieldExpiryWarnedAt, v))
+}
+
+// ExpiryWarnedAtLTE applies the LTE predicate on the "expiry_warned_at" field.
+func ExpiryWarnedAtLTE(v time.Time) predicate.Token {
+	return predicate.Token(sql.FieldLTE(FieldExpiryWarnedAt, v))
+}
+
+// ExpiryWarnedAtIsNil applies the IsNil predicate on the "expiry_warned_at" field.
+func ExpiryWarnedAtIsNil() predicate.Token {
+	return predicate.Token(sql.FieldIsNull(FieldExpiryWarnedAt))
+}
+
+// ExpiryWarnedAtNotNil applies the NotNil predicate on the "expiry_warned_at" field.
+func ExpiryWarnedAtNotNil() predicate.Token {
+	return predicate.Token(sql.FieldNotNull(FieldExpiryWarnedAt))
 }
 
 // HasMember applies the HasEdge predicate on the "member" edge.

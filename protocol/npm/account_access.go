@@ -62,8 +62,11 @@ func (a *Accounts) collaborators(w http.ResponseWriter, r *http.Request, t proto
 }
 
 func nameOf(c access.Collaborator) string {
-	if c.Kind == access.KindToken {
+	switch c.Kind {
+	case access.KindToken:
 		return "service token " + c.Name
+	case access.KindService:
+		return "service account " + c.Name
 	}
 	return c.Name
 }

@@ -51,7 +51,10 @@ func (s *Service) authenticate(ctx context.Context, secret string) (*credential,
 	if _, ok := s.unknown.GetIfPresent(id); ok {
 		return nil, invalidToken()
 	}
-	c, err := s.credential(ctx, org, k)
+	c, err := s.lookUp(ctx, org, k)
+	if errors.Is(err, errClosed) {
+		return nil, invalidToken() // and it is not remembered, since it may be valid again
+	}
 	if err != nil {
 		return nil, errs.Wrap(err, errs.Unavailable, "access.Authenticate", "the token cannot be checked now; try again")
 	}

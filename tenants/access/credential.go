@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -143,8 +144,21 @@ func (s *Service) remembered(org uuid.UUID, k key) (*credential, bool) {
 	return got.(*credential), true
 }
 
+// errClosed says that nobody's credential works at the moment, whatever it is.
+var errClosed = errors.New("access: the organization is suspended or deleted")
+
 // credential finds a live credential, nil when there is none.
 func (s *Service) credential(ctx context.Context, org uuid.UUID, k key) (*credential, error) {
+	c, err := s.lookUp(ctx, org, k)
+	if errors.Is(err, errClosed) {
+		return nil, nil
+	}
+	return c, err
+}
+
+// lookUp is credential that tells a closed organization from a credential that
+// is none.
+func (s *Service) lookUp(ctx context.Context, org uuid.UUID, k key) (*credential, error) {
 	st, err := s.state(ctx, org)
 	if err != nil {
 		return nil, err
@@ -196,6 +210,9 @@ func (st *state) find(ctx context.Context, tx *db.Tx, k key) (*credential, error
 	if _, err := scope.Org(ctx); err != nil {
 		return nil, err
 	}
+	if st.closed {
+		return nil, errClosed
+	}
 	if k.member != uuid.Nil {
 		return st.findMember(ctx, tx, k)
 	}
@@ -226,6 +243,10 @@ func (st *state) find(ctx context.Context, tx *db.Tx, k key) (*credential, error
 	switch {
 	case t.TrustRuleID != nil:
 		c.who = Principal{KindTrust, *t.TrustRuleID}
+	case t.ServiceID != nil:
+		if ok, err := c.ofAccount(ctx, tx, *t.ServiceID); err != nil || !ok {
+			return nil, err
+		}
 	case t.MemberID == nil && t.ParentID != nil:
 		root, err := rootOf(ctx, tx, t)
 		if err != nil || root == nil {

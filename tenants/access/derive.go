@@ -26,7 +26,8 @@ const maxGenerations = 5
 // the parent ends or is revoked. What the input leaves out (registries,
 // packages, networks, end) the child has as the parent does; what is wider is
 // Forbidden. For a member who is logged in it is [Service.CreateToken] of a
-// personal token. Member and roles of the input are not looked at.
+// personal token. Member, service account
+// and roles of the input are not looked at.
 //
 // It needs no action, since who has a token may use it for all that its child
 // could do. A token that was exchanged for an outside identity makes none.
@@ -45,7 +46,7 @@ func (s *Service) DeriveToken(ctx context.Context, in TokenInput) (secret string
 }
 
 func (t *turn) derive(ctx context.Context, in TokenInput, secret string) (Token, error) {
-	in.MemberID, in.Roles = t.by.MemberID, nil
+	in.MemberID, in.ServiceID, in.Roles = t.by.MemberID, t.by.ServiceID, nil
 	if t.me == nil {
 		return Token{}, errs.New(errs.Unauthenticated, "access.DeriveToken", "a token is made from a token or by a member; the system makes service tokens")
 	}

@@ -12,6 +12,8 @@ import (
 	"sluice.dev/sluice/ent/member"
 	"sluice.dev/sluice/ent/predicate"
 	"sluice.dev/sluice/ent/rolegrant"
+	"sluice.dev/sluice/ent/serviceaccount"
+	"sluice.dev/sluice/ent/team"
 	"sluice.dev/sluice/ent/token"
 	"sluice.dev/sluice/tenants/audit"
 	"sluice.dev/sluice/tenants/errs"
@@ -33,7 +35,7 @@ type Place struct {
 	Registry uuid.UUID // uuid.Nil is the organization
 }
 
-// Grant gives a member or service token a role, on the organization when
+// Grant gives a member, service token, team or service account a role, on the organization when
 // registry is uuid.Nil. The context's subject needs grant:manage there, and
 // every action of the role (A4). Granting again changes nothing.
 func (s *Service) Grant(ctx context.Context, who Principal, role string, registry uuid.UUID) error {
@@ -83,7 +85,9 @@ func (s *Service) Grants(ctx context.Context) (out []RoleGrant, err error) {
 	return out, err
 }
 
-func (t *turn) grant(ctx context.Context, who Principal, p Place) error {
+// mayHandOn refuses a role that cannot be granted at the place, or not by the
+// acting subject (A4).
+func (t *turn) mayHandOn(ctx context.Context, p Place) error {
 	list, err := t.grantable(p)
 	if err != nil {
 		return err
@@ -92,9 +96,14 @@ func (t *turn) grant(ctx context.Context, who Principal, p Place) error {
 		return err
 	}
 	if p.Registry != uuid.Nil {
-		if err := t.registryExists(ctx, p.Registry); err != nil {
-			return err
-		}
+		return t.registryExists(ctx, p.Registry)
+	}
+	return nil
+}
+
+func (t *turn) grant(ctx context.Context, who Principal, p Place) error {
+	if err := t.mayHandOn(ctx, p); err != nil {
+		return err
 	}
 	if err := t.principalExists(ctx, who); err != nil {
 		return err
@@ -169,18 +178,22 @@ func builtInNames() (out []string) {
 	return out
 }
 
-// principalExists refuses somebody who is not there, and personal tokens, which
-// have their owner's grants.
+// principalExists refuses somebody who is not there, and tokens of somebody,
+// which have their owner's grants.
 func (t *turn) principalExists(ctx context.Context, who Principal) (err error) {
 	var there bool
 	switch who.Kind {
 	case KindMember:
 		there, err = t.Ent.Member.Query().Where(member.ID(who.ID), member.DeactivatedAtIsNil()).Exist(ctx)
 	case KindToken:
-		there, err = t.Ent.Token.Query().Where(token.ID(who.ID), token.RevokedAtIsNil(), token.MemberIDIsNil()).Exist(ctx)
+		there, err = t.Ent.Token.Query().Where(token.ID(who.ID), token.RevokedAtIsNil(), token.MemberIDIsNil(), token.ServiceIDIsNil()).Exist(ctx)
+	case KindTeam:
+		there, err = t.Ent.Team.Query().Where(team.ID(who.ID)).Exist(ctx)
+	case KindService:
+		there, err = t.Ent.ServiceAccount.Query().Where(serviceaccount.ID(who.ID), serviceaccount.DeactivatedAtIsNil()).Exist(ctx)
 	}
 	if err == nil && !there {
-		err = errs.New(errs.NotFound, "access.Grant", "there is no active member or service token %s", who.ID).On("subject")
+		err = errs.New(errs.NotFound, "access.Grant", "there is no active member, service token, team or service account %s", who.ID).On("subject")
 	}
 	return err
 }

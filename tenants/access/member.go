@@ -74,14 +74,11 @@ func (s *Service) CreateMember(ctx context.Context, in MemberInput) (out Member,
 		if err := t.require(MemberManage, uuid.Nil); err != nil {
 			return err
 		}
-		m, err := t.Ent.Member.Create().SetEmail(in.Email).SetName(in.Name).SetCreatedAt(s.now()).Save(ctx)
+		m, err := t.newMember(ctx, in)
 		if err != nil {
 			return err
 		}
 		out = readMember(m)
-		if err := t.done(ctx, memberEvent("member:create", m, map[string]string{"email": in.Email, "name": in.Name})); err != nil {
-			return err
-		}
 		return t.grantAll(ctx, MemberPrincipal(m.ID), in.Roles)
 	})
 	if _, taken := db.IsUnique(err); taken {
@@ -116,28 +113,33 @@ func (s *Service) DeactivateMember(ctx context.Context, id uuid.UUID) error {
 		if err != nil || m.DeactivatedAt != nil {
 			return err
 		}
-		if err := t.boundMember(t.st.compile(MemberPrincipal(id))); err != nil {
+		if err := t.boundRights("what the member has", t.st.compile(MemberPrincipal(id))); err != nil {
 			return err
 		}
-		owner, err := t.Ent.RoleGrant.Query().Where(grantIs(MemberPrincipal(id), Place{Role: Owner})...).Exist(ctx)
-		if err != nil {
+		if err := t.notLastOwner(ctx, id); err != nil {
 			return err
 		}
-		if owner {
-			if err := t.anotherOwner(ctx, id); err != nil {
-				return err
-			}
-		}
-		now := s.now()
-		if err := t.Ent.Member.UpdateOne(m).SetDeactivatedAt(now).Exec(ctx); err != nil {
-			return err
-		}
-		n, err := t.Ent.Token.Update().Where(token.MemberID(id), token.RevokedAtIsNil()).SetRevokedAt(now).Save(ctx)
-		if err != nil {
-			return err
-		}
-		return t.done(ctx, memberEvent("member:deactivate", m, map[string]int{"tokensRevoked": n}))
+		return t.end(ctx, m, "member:deactivate")
 	})
+}
+
+// end takes an active member's access away: credentials, and what others hold
+// of theirs ([Service.OnEnd]).
+func (t *turn) end(ctx context.Context, m *ent.Member, action string) error {
+	now := t.s.now()
+	if err := t.Ent.Member.UpdateOne(m).SetDeactivatedAt(now).Exec(ctx); err != nil {
+		return err
+	}
+	n, err := t.Ent.Token.Update().Where(token.MemberID(m.ID), token.RevokedAtIsNil()).SetRevokedAt(now).Save(ctx)
+	if err != nil {
+		return err
+	}
+	for _, end := range t.s.ends {
+		if err := end(ctx, t.Tx, m.ID); err != nil {
+			return err
+		}
+	}
+	return t.done(ctx, memberEvent(action, m, map[string]int{"tokensRevoked": n}))
 }
 
 // ReactivateMember takes a person in again, with the grants they had but none
@@ -148,7 +150,7 @@ func (s *Service) ReactivateMember(ctx context.Context, id uuid.UUID) error {
 		if err != nil || m.DeactivatedAt == nil {
 			return err
 		}
-		if err := t.boundMember(t.st.compile(MemberPrincipal(id))); err != nil {
+		if err := t.boundRights("what the member has", t.st.compile(MemberPrincipal(id))); err != nil {
 			return err
 		}
 		if err := t.Ent.Member.UpdateOne(m).ClearDeactivatedAt().Exec(ctx); err != nil {
@@ -169,13 +171,13 @@ func (t *turn) manageable(ctx context.Context, id uuid.UUID) (*ent.Member, error
 	return m, err
 }
 
-// boundMember refuses to decide about a member who may do more than oneself.
-func (t *turn) boundMember(r rights) error {
-	if err := t.bound("what the member has", r.everywhere.list(), uuid.Nil); err != nil {
+// boundRights refuses to decide about somebody who may do more than oneself.
+func (t *turn) boundRights(what string, r rights) error {
+	if err := t.bound(what, r.everywhere.list(), uuid.Nil); err != nil {
 		return err
 	}
 	for reg, may := range r.registries {
-		if err := t.bound("what the member has", may.list(), reg); err != nil {
+		if err := t.bound(what, may.list(), reg); err != nil {
 			return err
 		}
 	}

@@ -10,9 +10,11 @@ import (
 
 // casbinModel decides access (A3). There is one enforcer per organization, so
 // that the organization is not in the model. A policy line lets a role do an
-// action; a grouping line gives a subject ("member:<id>", "token:<id>") a role
-// in a domain: "*" is the organization with all of its registries,
-// "registry:<id>" is one of them. What no line allows is refused (A5).
+// action; a grouping line gives a subject ("member:<id>", "token:<id>",
+// "team:<id>", "service:<id>") a role in a domain: "*" is the organization with
+// all of its registries, "registry:<id>" is one of them. Wherever a team has a
+// role, another grouping line makes each of its members one of the team. What
+// no line allows is refused (A5).
 const casbinModel = `
 [request_definition]
 r = sub, dom, act
@@ -53,7 +55,7 @@ type binding struct {
 	registry uuid.UUID
 }
 
-func newEnforcer(roles []role, bindings []binding) (*casbin.Enforcer, error) {
+func newEnforcer(roles []role, bindings []binding, teams map[uuid.UUID][]uuid.UUID) (*casbin.Enforcer, error) {
 	m, err := model.NewModelFromString(casbinModel)
 	if err != nil {
 		return nil, fmt.Errorf("access model: %w", err)
@@ -72,6 +74,7 @@ func newEnforcer(roles []role, bindings []binding) (*casbin.Enforcer, error) {
 	for _, b := range bindings {
 		g = append(g, []string{b.who.String(), b.role, domain(b.registry)})
 	}
+	g = append(g, inTeams(bindings, teams)...)
 	// The Ex variants pass over duplicates, of which there are none.
 	if _, err := e.AddPoliciesEx(p); err != nil {
 		return nil, fmt.Errorf("load roles: %w", err)
@@ -82,4 +85,22 @@ func newEnforcer(roles []role, bindings []binding) (*casbin.Enforcer, error) {
 		}
 	}
 	return e, nil
+}
+
+// inTeams are the lines that make members of teams one with them wherever the
+// team has a role.
+func inTeams(bindings []binding, teams map[uuid.UUID][]uuid.UUID) (g [][]string) {
+	type place struct{ team, registry uuid.UUID }
+	done := make(map[place]bool)
+	for _, b := range bindings {
+		p := place{b.who.ID, b.registry}
+		if b.who.Kind != KindTeam || done[p] {
+			continue
+		}
+		done[p] = true
+		for _, m := range teams[b.who.ID] {
+			g = append(g, []string{MemberPrincipal(m).String(), b.who.String(), domain(b.registry)})
+		}
+	}
+	return g
 }

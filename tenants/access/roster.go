@@ -9,6 +9,7 @@ import (
 	"sluice.dev/sluice/ent"
 	"sluice.dev/sluice/ent/db"
 	"sluice.dev/sluice/ent/member"
+	"sluice.dev/sluice/ent/serviceaccount"
 	"sluice.dev/sluice/ent/token"
 )
 
@@ -58,13 +59,14 @@ func (st *state) widest(who Principal) string {
 
 // Collaborator is somebody who may read a registry.
 type Collaborator struct {
-	Kind  Kind   // KindMember or KindToken
-	Name  string // e-mail address, or name of the service token
+	Kind  Kind   // KindMember, KindService or KindToken
+	Name  string // e-mail address, or name of the service account or token
 	Write bool   // whether they may publish there too
 }
 
-// Collaborators lists who may read a registry: active members, then valid
-// service tokens that are not made from others, 2,000 of each at most. It needs
+// Collaborators lists who may read a registry: active members, then
+// active service accounts, then valid service tokens of no account that are not
+// made from others, 2,000 of each at most. It needs
 // registry:read there, and shows those without member:read themselves only.
 func (s *Service) Collaborators(ctx context.Context, registry uuid.UUID) (out []Collaborator, err error) {
 	err = s.db.InSnapshot(ctx, func(ctx context.Context, tx *db.Tx) error {
@@ -99,7 +101,16 @@ func (t *turn) collaborators(ctx context.Context, registry uuid.UUID) (out []Col
 			out = append(out, Collaborator{KindMember, m.Email, may.has(VersionPublish)})
 		}
 	}
-	tokens, err := t.Ent.Token.Query().Where(token.MemberIDIsNil(), token.ParentIDIsNil(), token.TrustRuleIDIsNil(), token.RevokedAtIsNil(),
+	accounts, err := t.Ent.ServiceAccount.Query().Where(serviceaccount.DeactivatedAtIsNil()).Order(ent.Asc(serviceaccount.FieldID)).Limit(mostListed).All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range accounts {
+		if may := t.st.may(ServicePrincipal(a.ID), registry); may.has(RegistryRead) {
+			out = append(out, Collaborator{KindService, a.Name, may.has(VersionPublish)})
+		}
+	}
+	tokens, err := t.Ent.Token.Query().Where(token.MemberIDIsNil(), token.ServiceIDIsNil(), token.ParentIDIsNil(), token.TrustRuleIDIsNil(), token.RevokedAtIsNil(),
 		token.Or(token.ExpiresAtIsNil(), token.ExpiresAtGT(t.s.now()))).Order(ent.Asc(token.FieldID)).Limit(mostListed).All(ctx)
 	for _, k := range tokens {
 		inScope := len(k.Registries) == 0 || slices.Contains(k.Registries, registry)

@@ -20,8 +20,14 @@ const (
 
 const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// newSecret draws a secret.
-func newSecret(random io.Reader) (string, error) {
+// invitationPrefix makes an invitation's secret one that is no token, however
+// it is read.
+const invitationPrefix = "sluice_invitation_"
+
+// newSecret draws a token's secret.
+func newSecret(random io.Reader) (string, error) { return draw(random, secretPrefix) }
+
+func draw(random io.Reader, prefix string) (string, error) {
 	var b strings.Builder
 	var buf [64]byte
 	for b.Len() < randomChars {
@@ -36,7 +42,7 @@ func newSecret(random io.Reader) (string, error) {
 			}
 		}
 	}
-	return secretPrefix + b.String() + checksum(b.String()), nil
+	return prefix + b.String() + checksum(b.String()), nil
 }
 
 func checksum(s string) string {

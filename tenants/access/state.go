@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -11,7 +12,8 @@ import (
 
 	"sluice.dev/sluice/ent"
 	"sluice.dev/sluice/ent/db"
-	"sluice.dev/sluice/ent/rolegrant"
+	entorg "sluice.dev/sluice/ent/organization"
+	"sluice.dev/sluice/ent/teammember"
 	"sluice.dev/sluice/tenants/scope"
 )
 
@@ -22,7 +24,8 @@ type state struct {
 	org      uuid.UUID
 	enforcer *casbin.Enforcer
 	roles    map[string]set
-	places   map[Principal][]uuid.UUID // where each has grants; uuid.Nil is the organization
+	places   map[Principal][]uuid.UUID // where each has grants, also by a team; uuid.Nil is the organization
+	closed   bool                      // suspended or deleted: nobody's credential works
 
 	credentials sync.Map      // key → *credential; only of credentials that were alive
 	added       atomic.Uint64 // how many there have been
@@ -54,6 +57,10 @@ func load(ctx context.Context, tx *db.Tx) (*state, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load grants: %w", err)
 	}
+	teams, err := loadTeams(ctx, tx)
+	if err != nil {
+		return nil, fmt.Errorf("load teams: %w", err)
+	}
 	rules, err := tx.Ent.TrustRule.Query().All(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("load trust rules: %w", err)
@@ -62,16 +69,47 @@ func load(ctx context.Context, tx *db.Tx) (*state, error) {
 		bindings = append(bindings, binding{who: Principal{KindTrust, r.ID}, role: Publisher, registry: r.RegistryID})
 	}
 	st := &state{org: org, roles: make(map[string]set, len(roles)), places: make(map[Principal][]uuid.UUID)}
-	if st.enforcer, err = newEnforcer(roles, bindings); err != nil {
+	if st.enforcer, err = newEnforcer(roles, bindings, teams); err != nil {
 		return nil, err
+	}
+	if st.closed, err = isClosed(ctx, tx, org); err != nil {
+		return nil, fmt.Errorf("load organization: %w", err)
 	}
 	for _, r := range roles {
 		st.roles[r.name] = setOf(r.actions...)
 	}
 	for _, b := range bindings {
-		st.places[b.who] = append(st.places[b.who], b.registry)
+		st.at(b.who, b.registry)
+		if b.who.Kind == KindTeam {
+			for _, m := range teams[b.who.ID] {
+				st.at(MemberPrincipal(m), b.registry)
+			}
+		}
 	}
 	return st, nil
+}
+
+// at remembers that somebody has a grant at a place.
+func (st *state) at(who Principal, place uuid.UUID) {
+	if !slices.Contains(st.places[who], place) {
+		st.places[who] = append(st.places[who], place)
+	}
+}
+
+// isClosed reports whether the organization is suspended, deleted or not there.
+func isClosed(ctx context.Context, tx *db.Tx, org uuid.UUID) (bool, error) {
+	open, err := tx.Ent.Organization.Query().Where(entorg.ID(org), entorg.SuspendedAtIsNil(), entorg.DeletedAtIsNil()).Exist(ctx)
+	return !open, err
+}
+
+// loadTeams returns the members of every team, deactivated ones too.
+func loadTeams(ctx context.Context, tx *db.Tx) (map[uuid.UUID][]uuid.UUID, error) {
+	rows, err := tx.Ent.TeamMember.Query().Order(ent.Asc(teammember.FieldID)).All(ctx)
+	out := make(map[uuid.UUID][]uuid.UUID)
+	for _, r := range rows {
+		out[r.TeamID] = append(out[r.TeamID], r.MemberID)
+	}
+	return out, err
 }
 
 func loadRoles(ctx context.Context, tx *db.Tx) (out []role, err error) {
@@ -110,10 +148,7 @@ func loadBindings(ctx context.Context, tx *db.Tx) ([]binding, error) {
 }
 
 func bindingOf(g *ent.RoleGrant) binding {
-	b := binding{who: Principal{KindMember, g.SubjectID}, role: g.Role}
-	if g.SubjectKind == rolegrant.SubjectKindTOKEN {
-		b.who.Kind = KindToken
-	}
+	b := binding{who: Principal{Kind(g.SubjectKind), g.SubjectID}, role: g.Role}
 	if g.RegistryID != nil {
 		b.registry = *g.RegistryID
 	}
@@ -141,7 +176,13 @@ func (st *state) compile(who Principal) rights {
 	var r rights
 	for _, place := range st.places[who] {
 		var may set
-		for _, name := range st.enforcer.GetRolesForUserInDomain(who.String(), domain(place)) {
+		// Besides roles there are teams among the names, which allow nothing by
+		// themselves.
+		names, err := st.enforcer.GetImplicitRolesForUser(who.String(), domain(place))
+		if err != nil {
+			continue // nobody has what cannot be read
+		}
+		for _, name := range names {
 			may |= st.roles[name]
 		}
 		if place == uuid.Nil {

@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,28 +18,28 @@ type Kind string
 const (
 	KindAnonymous Kind = ""       // nobody: no credential was given
 	KindMember    Kind = "MEMBER" // a person, by session or personal token
-	KindToken     Kind = "TOKEN"  // a service token
+	KindToken     Kind = "TOKEN"  // a service token, with roles of its own or of a service account
 	KindSystem    Kind = "SYSTEM" // a job or a command on the server; may do everything
 	KindTrust     Kind = "TRUST"  // a trust rule: of principals only, never of subjects
 )
 
-// Principal is somebody whom roles are granted to: a member, or a service token.
-// A trust rule has its one role by itself, and none can be granted to it.
+// The kinds of principal that are no subject: a team acts through its members,
+// a service account through its tokens.
+const (
+	KindTeam    Kind = "TEAM"
+	KindService Kind = "SERVICE"
+)
+
+// Principal is somebody whom roles are granted to: a member, a service token, a
+// team, or a service account. A trust rule has its one role by itself, and none
+// can be granted to it.
 type Principal struct {
-	Kind Kind // KindMember, KindToken or KindTrust
+	Kind Kind // KindMember, KindToken, KindTeam, KindService or KindTrust
 	ID   uuid.UUID
 }
 
 // String returns the principal as Casbin knows it.
-func (p Principal) String() string {
-	switch p.Kind {
-	case KindToken:
-		return "token:" + p.ID.String()
-	case KindTrust:
-		return "trust:" + p.ID.String()
-	}
-	return "member:" + p.ID.String()
-}
+func (p Principal) String() string { return strings.ToLower(string(p.Kind)) + ":" + p.ID.String() }
 
 // MemberPrincipal returns a member as a principal.
 func MemberPrincipal(id uuid.UUID) Principal { return Principal{KindMember, id} }
@@ -46,13 +47,20 @@ func MemberPrincipal(id uuid.UUID) Principal { return Principal{KindMember, id} 
 // TokenPrincipal returns a service token as a principal.
 func TokenPrincipal(id uuid.UUID) Principal { return Principal{KindToken, id} }
 
+// TeamPrincipal returns a team as a principal.
+func TeamPrincipal(id uuid.UUID) Principal { return Principal{KindTeam, id} }
+
+// ServicePrincipal returns a service account as a principal.
+func ServicePrincipal(id uuid.UUID) Principal { return Principal{KindService, id} }
+
 // Subject is who asks, in one organization. Only this package makes subjects
 // that may do anything. Copies share what was compiled and are cheap.
 type Subject struct {
 	Kind       Kind
 	TokenID    uuid.UUID   // the token used; uuid.Nil without one
 	MemberID   uuid.UUID   // the member; uuid.Nil for a service token
-	Name       string      // e-mail, token name, or name of the job
+	ServiceID  uuid.UUID   // the service account of a token; uuid.Nil without one
+	Name       string      // e-mail, token name (behind its account's and a slash), or name of the job
 	Write      bool        // false: may only do actions that read
 	Registries []uuid.UUID // the token's scope, sorted; empty is all that its owner may
 	// Packages are the name patterns that the token may write to, and it may
@@ -88,6 +96,9 @@ func (s Subject) Principal() (Principal, bool) {
 	case KindMember:
 		return MemberPrincipal(s.MemberID), true
 	case KindToken:
+		if s.ServiceID != uuid.Nil {
+			return ServicePrincipal(s.ServiceID), true
+		}
 		return TokenPrincipal(s.TokenID), true
 	}
 	return Principal{}, false

@@ -23,6 +23,7 @@ const MaxTokenRegistries = 200
 type Token struct {
 	ID         uuid.UUID
 	MemberID   uuid.UUID // the owner of a personal token; uuid.Nil for a service token
+	ServiceID  uuid.UUID // the service account that it is of; uuid.Nil for another token
 	Name       string
 	Hint       string // the secret's last characters
 	Write      bool
@@ -43,8 +44,11 @@ type TokenInput struct {
 	// MemberID is the owner of a personal token, which has the owner's rights
 	// and only the owner makes. uuid.Nil makes a service token, whose rights are
 	// the Roles given here and later.
-	MemberID   uuid.UUID
-	Roles      []Place     // first roles of a service token
+	MemberID uuid.UUID
+	// ServiceID is the service account whose rights the token has; uuid.Nil for
+	// a token with roles of its own.
+	ServiceID  uuid.UUID
+	Roles      []Place     // first roles of a service token of no account
 	Write      bool        // false: only actions that read
 	Registries []uuid.UUID // limits the token to these; empty is no limit
 	// Packages limits what the token may write to packages by these patterns of
@@ -73,6 +77,10 @@ func (in *TokenInput) normalize(now time.Time) error {
 		return errs.New(errs.Invalid, op, "a registry's id is all zeros; leave the list empty for no limit").On("registries")
 	case !in.ExpiresAt.IsZero() && !in.ExpiresAt.After(now):
 		return errs.New(errs.Invalid, op, "the token would have expired at %s already; it must be later than %s", in.ExpiresAt.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339)).On("expiresAt")
+	case in.MemberID != uuid.Nil && in.ServiceID != uuid.Nil:
+		return errs.New(errs.Invalid, op, "the token has both a member and a service account; give one of them").On("serviceId")
+	case in.ServiceID != uuid.Nil && len(in.Roles) > 0:
+		return errs.New(errs.Invalid, op, "a service account's token has the account's rights and no roles of its own; grant them to the account").On("roles")
 	case in.MemberID != uuid.Nil && len(in.Roles) > 0:
 		return errs.New(errs.Invalid, op, "a personal token has its owner's rights and no roles of its own").On("roles")
 	}
@@ -87,7 +95,7 @@ func (in *TokenInput) normalize(now time.Time) error {
 // CreateToken makes a token and returns its secret, which is stored nowhere and
 // shown this once (A2). A personal token needs token:create and is made by its
 // owner; a service token needs token:manage, and for each role what
-// [Service.Grant] needs (A4). What is made with an expiring token ends no later
+// [Service.Grant] needs, or what the service account may do (A4). What is made with an expiring token ends no later
 // than that one.
 func (s *Service) CreateToken(ctx context.Context, in TokenInput) (secret string, out Token, err error) {
 	if err := in.normalize(s.now()); err != nil {
@@ -153,6 +161,15 @@ func (t *turn) createToken(ctx context.Context, in TokenInput, secret string, pa
 		}
 		c.SetMemberID(in.MemberID)
 	}
+	if in.ServiceID != uuid.Nil {
+		// A child of one of the account's tokens may no more than that one.
+		if parent == uuid.Nil {
+			if err := t.boundAccountToken(ctx, in); err != nil {
+				return Token{}, err
+			}
+		}
+		c.SetServiceID(in.ServiceID)
+	}
 	made, err := t.saveToken(ctx, c)
 	if err != nil {
 		return Token{}, err
@@ -217,6 +234,9 @@ func readToken(t *ent.Token) Token {
 		CreatedAt: t.CreatedAt, ExpiresAt: t.ExpiresAt, LastUsedAt: t.LastUsedAt, RevokedAt: t.RevokedAt}
 	if t.MemberID != nil {
 		out.MemberID = *t.MemberID
+	}
+	if t.ServiceID != nil {
+		out.ServiceID = *t.ServiceID
 	}
 	if t.ParentID != nil {
 		out.Parent = *t.ParentID

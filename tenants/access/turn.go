@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -61,7 +62,7 @@ func (s *Service) turn(ctx context.Context, tx *db.Tx) (*turn, error) {
 		return nil, errs.New(errs.Unauthenticated, "access", "this needs somebody; log in or send a token")
 	}
 	t.me, err = st.find(ctx, tx, t.by.key)
-	if err != nil {
+	if err != nil && !errors.Is(err, errClosed) {
 		return nil, err
 	}
 	if t.me == nil || t.me.expired(s.now()) {

@@ -23,7 +23,7 @@ type Event struct {
 	ObjectID   string    // id, or coordinates of what has no id
 	Registry   uuid.UUID // the registry it concerns; nil for none
 	Reason     string    // as the actor gave it
-	Before     any       // state before and after as JSON; nil for none
+	Before     any       // state before and after as JSON, without what is or looks like a secret; nil for none
 	After      any
 }
 
@@ -51,7 +51,7 @@ func (l *Log) Record(ctx context.Context, tx *db.Tx, events ...Event) error {
 			return err
 		}
 		rows = append(rows, []any{uuid.Must(uuid.NewV7()), org, at, string(actor.Kind), nullable(actor.ID), nullable(actor.TokenID),
-			actor.Name, actor.IP, e.Action, e.ObjectType, e.ObjectID, nullable(e.Registry), e.Reason, before, after})
+			redactText(actor.Name), actor.IP, e.Action, e.ObjectType, redactText(e.ObjectID), nullable(e.Registry), redactText(e.Reason), before, after})
 	}
 	return insert(ctx, tx, rows)
 }
@@ -77,6 +77,9 @@ func encode(v any) ([]byte, error) {
 	}
 	b, err := json.Marshal(v)
 	if err != nil {
+		return nil, fmt.Errorf("audit: encode %T: %w", v, err)
+	}
+	if b, err = redactJSON(b); err != nil {
 		return nil, fmt.Errorf("audit: encode %T: %w", v, err)
 	}
 	return b, nil

@@ -29,11 +29,19 @@ type Organization struct {
 	LicensePolicy    json.RawMessage         // the default licence policy (P11), a JSON object
 	CreatedAt        time.Time
 	SuspendedAt      *time.Time // nil while it is active
+	DeletedAt        *time.Time // nil unless it waits to be erased
+	JoinRequests     bool       // strangers may ask to become members
+	Quota            Quota
 }
 
 // Service changes organizations. Its methods work on the context's
-// organization and fail with scope.ErrNoOrg without one, Create excepted.
+// organization and fail with scope.ErrNoOrg without one, Create and what is said
+// to be the operator's excepted.
 type Service struct {
+	// OpenSignUp lets people make organizations themselves; else only the
+	// operator does. Set it before the service is used.
+	OpenSignUp bool
+
 	db    *db.DB
 	audit *audit.Log
 	now   func() time.Time
@@ -48,6 +56,9 @@ func New(d *db.DB, log *audit.Log, now func() time.Time) *Service {
 type Input struct {
 	Slug string // becomes its subdomain
 	Name string // as people read it; the slug when empty
+	// Founder is the e-mail address of who signs up; "" when the operator does
+	// it for somebody.
+	Founder string `json:",omitempty"`
 }
 
 // Validate returns an Invalid error about the first field that is wrong.
@@ -59,9 +70,15 @@ func (in Input) Validate() error {
 }
 
 // Create makes an organization, bound to nothing but itself. A slug that is
-// taken is a Conflict. It checks no right: only the operator makes
-// organizations.
+// taken, or was an erased organization's, is a Conflict. It checks no right:
+// the operator makes organizations, and package access lets people sign up.
 func (s *Service) Create(ctx context.Context, in Input) (Organization, error) {
+	return s.CreateWith(ctx, in, func(context.Context, *db.Tx) error { return nil })
+}
+
+// CreateWith is Create with what must exist together with the organization: an
+// error of with, which is called in its transaction and context, undoes it.
+func (s *Service) CreateWith(ctx context.Context, in Input, with func(context.Context, *db.Tx) error) (Organization, error) {
 	in.Slug, in.Name = strings.TrimSpace(in.Slug), strings.TrimSpace(in.Name)
 	if in.Name == "" {
 		in.Name = in.Slug
@@ -72,12 +89,19 @@ func (s *Service) Create(ctx context.Context, in Input) (Organization, error) {
 	id := uuid.Must(uuid.NewV7())
 	var made *ent.Organization
 	err := s.db.InTx(scope.With(ctx, id), func(ctx context.Context, tx *db.Tx) (err error) {
-		made, err = tx.Ent.Organization.Create().SetID(id).SetSlug(in.Slug).SetName(in.Name).SetCreatedAt(s.now()).Save(ctx)
+		if err := notRetired(ctx, tx, in.Slug); err != nil {
+			return err
+		}
+		made, err = tx.Ent.Organization.Create().SetID(id).SetSlug(in.Slug).SetName(in.Name).SetFoundedBy(in.Founder).SetCreatedAt(s.now()).Save(ctx)
 		if err != nil {
 			return err
 		}
 		tx.Changed(db.Change{Kind: db.Host, Org: id})
-		return s.audit.Record(ctx, tx, audit.Event{Action: "organization:create", ObjectType: "organization", ObjectID: id.String(), After: in})
+		err = s.audit.Record(ctx, tx, audit.Event{Action: "organization:create", ObjectType: "organization", ObjectID: id.String(), After: in})
+		if err != nil {
+			return err
+		}
+		return with(ctx, tx)
 	})
 	if c, ok := db.IsUnique(err); ok && strings.Contains(c, "slug") {
 		return Organization{}, errs.New(errs.Conflict, "org.Create", "the slug %q is taken; choose another one", in.Slug).On("slug")
@@ -86,6 +110,19 @@ func (s *Service) Create(ctx context.Context, in Input) (Organization, error) {
 		return Organization{}, fmt.Errorf("create organization: %w", err)
 	}
 	return read(made), nil
+}
+
+// notRetired refuses the slug of an organization that was erased: whoever still
+// has it configured would install from its new owner.
+func notRetired(ctx context.Context, tx *db.Tx, slug string) error {
+	var retired bool
+	if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM retired_slugs WHERE slug = $1)`, slug).Scan(&retired); err != nil {
+		return err
+	}
+	if retired {
+		return errs.New(errs.Conflict, "org.Create", "the slug %q is taken; choose another one", slug).On("slug")
+	}
+	return nil
 }
 
 // Get returns the context's organization.
@@ -121,5 +158,6 @@ func current(ctx context.Context, tx *db.Tx, change bool) (Organization, error) 
 
 func read(o *ent.Organization) Organization {
 	return Organization{ID: o.ID, Slug: o.Slug, Name: o.Name, ReservedPatterns: o.ReservedPatterns,
-		LicensePolicy: o.LicensePolicy, CreatedAt: o.CreatedAt, SuspendedAt: o.SuspendedAt}
+		LicensePolicy: o.LicensePolicy, CreatedAt: o.CreatedAt, SuspendedAt: o.SuspendedAt, DeletedAt: o.DeletedAt,
+		JoinRequests: o.JoinRequests, Quota: readQuota(o)}
 }

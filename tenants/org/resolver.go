@@ -21,6 +21,7 @@ type Ref struct {
 	Slug      string
 	Name      string
 	Suspended bool
+	Requests  int // the quota of requests per second (T5); 0 is none
 }
 
 // Bounds of what a resolver remembers. A name that does not exist is remembered
@@ -76,7 +77,7 @@ func (r *Resolver) BySlug(ctx context.Context, slug string) (Ref, error) {
 		return Ref{}, unknown("org.BySlug", slug)
 	}
 	f, err := r.places.Get(ctx, place{slug: slug}, func(ctx context.Context) (found, error) {
-		return r.look(ctx, `SELECT id, slug, name, suspended, NULL::uuid FROM organization_by_slug($1)`, slug)
+		return r.look(ctx, `SELECT id, slug, name, suspended, coalesce(requests, 0), NULL::uuid FROM organization_by_slug($1)`, slug)
 	})
 	if err != nil {
 		return Ref{}, err
@@ -96,7 +97,7 @@ func (r *Resolver) ByHost(ctx context.Context, host string) (Ref, uuid.UUID, err
 		return Ref{}, uuid.Nil, unknown("org.ByHost", host)
 	}
 	f, err := r.places.Get(ctx, place{host: host}, func(ctx context.Context) (found, error) {
-		return r.look(ctx, `SELECT id, slug, name, suspended, registry_id FROM organization_by_host($1)`, host)
+		return r.look(ctx, `SELECT id, slug, name, suspended, coalesce(requests, 0), registry_id FROM organization_by_host($1)`, host)
 	})
 	if err != nil {
 		return Ref{}, uuid.Nil, err
@@ -110,7 +111,7 @@ func (r *Resolver) ByHost(ctx context.Context, host string) (Ref, uuid.UUID, err
 func (r *Resolver) look(ctx context.Context, query, arg string) (f found, err error) {
 	var registry *uuid.UUID
 	err = r.db.InGlobal(ctx, func(ctx context.Context, tx *db.Tx) error {
-		return tx.QueryRow(ctx, query, arg).Scan(&f.ref.ID, &f.ref.Slug, &f.ref.Name, &f.ref.Suspended, &registry)
+		return tx.QueryRow(ctx, query, arg).Scan(&f.ref.ID, &f.ref.Slug, &f.ref.Name, &f.ref.Suspended, &f.ref.Requests, &registry)
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return found{}, nil

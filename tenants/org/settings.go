@@ -32,7 +32,7 @@ func (s *Service) Rename(ctx context.Context, name string) (Organization, error)
 			return change{}
 		}
 		u.SetName(name)
-		return change{made: true, before: map[string]string{"name": o.Name}, after: map[string]string{"name": name}, tells: db.Host}
+		return change{made: true, before: map[string]string{"name": o.Name}, after: map[string]string{"name": name}, tells: hosts}
 	})
 }
 
@@ -50,7 +50,7 @@ func (s *Service) ReservePatterns(ctx context.Context, patterns []coord.Reserved
 			return change{}
 		}
 		u.SetReservedPatterns(patterns)
-		return change{made: true, before: o.ReservedPatterns, after: patterns, tells: db.Config}
+		return change{made: true, before: o.ReservedPatterns, after: patterns, tells: configuration}
 	})
 }
 
@@ -97,7 +97,7 @@ func (s *Service) SetLicensePolicy(ctx context.Context, policy json.RawMessage) 
 			return change{}
 		}
 		u.SetLicensePolicy(policy)
-		return change{made: true, before: o.LicensePolicy, after: policy, tells: db.Config}
+		return change{made: true, before: o.LicensePolicy, after: policy, tells: configuration}
 	})
 }
 
@@ -106,15 +106,16 @@ func sameJSON(a, b json.RawMessage) bool {
 	return json.Compact(&x, a) == nil && json.Compact(&y, b) == nil && bytes.Equal(x.Bytes(), y.Bytes())
 }
 
-// Suspend stops the organization: every node refuses its requests from now on.
-// Nothing is deleted, and Resume undoes it. Only the operator does this.
+// Suspend stops the organization: every node refuses its requests from now on,
+// and those that run may do nothing more. Nothing is deleted, and Resume undoes
+// it. Only the operator does this.
 func (s *Service) Suspend(ctx context.Context) (Organization, error) {
 	return s.change(ctx, "organization:suspend", func(o Organization, u *ent.OrganizationUpdateOne) change {
 		if o.SuspendedAt != nil {
 			return change{}
 		}
 		u.SetSuspendedAt(s.now())
-		return change{made: true, tells: db.Host}
+		return change{made: true, tells: everything}
 	})
 }
 
@@ -125,7 +126,19 @@ func (s *Service) Resume(ctx context.Context) (Organization, error) {
 			return change{}
 		}
 		u.ClearSuspendedAt()
-		return change{made: true, tells: db.Host}
+		return change{made: true, tells: everything}
+	})
+}
+
+// TakeJoinRequests says whether strangers with a verified identity may ask to
+// become members.
+func (s *Service) TakeJoinRequests(ctx context.Context, take bool) (Organization, error) {
+	return s.change(ctx, "organization:update", func(o Organization, u *ent.OrganizationUpdateOne) change {
+		if o.JoinRequests == take {
+			return change{}
+		}
+		u.SetJoinRequests(take)
+		return change{made: true, before: map[string]bool{"joinRequests": o.JoinRequests}, after: map[string]bool{"joinRequests": take}}
 	})
 }
 
@@ -133,8 +146,15 @@ func (s *Service) Resume(ctx context.Context) (Organization, error) {
 type change struct {
 	made          bool
 	before, after any
-	tells         db.ChangeKind // what nodes must forget
+	tells         []db.ChangeKind // what nodes must forget
 }
+
+// What nodes must forget, by what changes.
+var (
+	hosts         = []db.ChangeKind{db.Host}
+	configuration = []db.ChangeKind{db.Config}
+	everything    = []db.ChangeKind{db.Host, db.Access} // nobody's credential counts, or it does again
+)
 
 func (s *Service) change(ctx context.Context, action string, edit func(Organization, *ent.OrganizationUpdateOne) change) (out Organization, err error) {
 	err = s.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
@@ -153,7 +173,9 @@ func (s *Service) change(ctx context.Context, action string, edit func(Organizat
 			return err
 		}
 		out = read(saved)
-		tx.Changed(db.Change{Kind: c.tells, Org: o.ID})
+		for _, kind := range c.tells {
+			tx.Changed(db.Change{Kind: kind, Org: o.ID})
+		}
 		return s.audit.Record(ctx, tx, audit.Event{Action: action, ObjectType: "organization", ObjectID: o.ID.String(), Before: c.before, After: c.after})
 	})
 	return out, err

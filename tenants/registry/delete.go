@@ -13,6 +13,7 @@ import (
 	entupstream "sluice.dev/sluice/ent/upstream"
 	"sluice.dev/sluice/tenants/audit"
 	"sluice.dev/sluice/tenants/errs"
+	"sluice.dev/sluice/tenants/org"
 )
 
 // UndeleteWithin is how long a deleted registry can be brought back (D4).
@@ -68,6 +69,9 @@ func (s *Service) Undelete(ctx context.Context, id uuid.UUID) error {
 			return errs.New(errs.Conflict, op, "the registry %q was deleted more than 7 days ago", r.Name)
 		}
 		if err := checkReturn(ctx, tx, op, r); err != nil {
+			return err
+		}
+		if err := org.RoomForRegistry(ctx, tx); err != nil {
 			return err
 		}
 		err = tx.Ent.Registry.UpdateOne(r).ClearDeletedAt().Exec(ctx)

@@ -20,6 +20,7 @@ import (
 	"sluice.dev/sluice/tenants/audit"
 	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/errs"
+	"sluice.dev/sluice/tenants/org"
 	"sluice.dev/sluice/tenants/scope"
 )
 
@@ -126,6 +127,9 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (*ent.Registry, er
 	var made *ent.Registry
 	err := s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if err := LockGraph(ctx, tx, in.Ecosystem, false); err != nil {
+			return err
+		}
+		if err := org.RoomForRegistry(ctx, tx); err != nil {
 			return err
 		}
 		r, err := tx.Ent.Registry.Create().SetEcosystem(in.Ecosystem).SetKind(in.Kind).SetName(in.Name).
