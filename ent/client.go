@@ -20,17 +20,24 @@ import (
 	"sluice.dev/sluice/ent/auditevent"
 	"sluice.dev/sluice/ent/auditseal"
 	"sluice.dev/sluice/ent/blob"
+	"sluice.dev/sluice/ent/breakglasslink"
 	"sluice.dev/sluice/ent/cascade"
 	"sluice.dev/sluice/ent/decision"
 	"sluice.dev/sluice/ent/deprecation"
 	"sluice.dev/sluice/ent/disttag"
 	"sluice.dev/sluice/ent/finding"
+	"sluice.dev/sluice/ent/groupmapping"
 	"sluice.dev/sluice/ent/hold"
 	"sluice.dev/sluice/ent/holding"
 	"sluice.dev/sluice/ent/hostname"
+	"sluice.dev/sluice/ent/identity"
+	"sluice.dev/sluice/ent/identityprovider"
 	"sluice.dev/sluice/ent/invitation"
 	"sluice.dev/sluice/ent/joinrequest"
+	"sluice.dev/sluice/ent/loginflow"
 	"sluice.dev/sluice/ent/loginrequest"
+	"sluice.dev/sluice/ent/logouttoken"
+	"sluice.dev/sluice/ent/mappedgrant"
 	"sluice.dev/sluice/ent/member"
 	"sluice.dev/sluice/ent/nameswitch"
 	"sluice.dev/sluice/ent/organization"
@@ -47,6 +54,7 @@ import (
 	"sluice.dev/sluice/ent/role"
 	"sluice.dev/sluice/ent/rolegrant"
 	"sluice.dev/sluice/ent/serviceaccount"
+	"sluice.dev/sluice/ent/session"
 	"sluice.dev/sluice/ent/spentversion"
 	"sluice.dev/sluice/ent/stagedversion"
 	"sluice.dev/sluice/ent/team"
@@ -71,6 +79,8 @@ type Client struct {
 	AuditSeal *AuditSealClient
 	// Blob is the client for interacting with the Blob builders.
 	Blob *BlobClient
+	// BreakGlassLink is the client for interacting with the BreakGlassLink builders.
+	BreakGlassLink *BreakGlassLinkClient
 	// Cascade is the client for interacting with the Cascade builders.
 	Cascade *CascadeClient
 	// Decision is the client for interacting with the Decision builders.
@@ -81,18 +91,30 @@ type Client struct {
 	DistTag *DistTagClient
 	// Finding is the client for interacting with the Finding builders.
 	Finding *FindingClient
+	// GroupMapping is the client for interacting with the GroupMapping builders.
+	GroupMapping *GroupMappingClient
 	// Hold is the client for interacting with the Hold builders.
 	Hold *HoldClient
 	// Holding is the client for interacting with the Holding builders.
 	Holding *HoldingClient
 	// HostName is the client for interacting with the HostName builders.
 	HostName *HostNameClient
+	// Identity is the client for interacting with the Identity builders.
+	Identity *IdentityClient
+	// IdentityProvider is the client for interacting with the IdentityProvider builders.
+	IdentityProvider *IdentityProviderClient
 	// Invitation is the client for interacting with the Invitation builders.
 	Invitation *InvitationClient
 	// JoinRequest is the client for interacting with the JoinRequest builders.
 	JoinRequest *JoinRequestClient
+	// LoginFlow is the client for interacting with the LoginFlow builders.
+	LoginFlow *LoginFlowClient
 	// LoginRequest is the client for interacting with the LoginRequest builders.
 	LoginRequest *LoginRequestClient
+	// LogoutToken is the client for interacting with the LogoutToken builders.
+	LogoutToken *LogoutTokenClient
+	// MappedGrant is the client for interacting with the MappedGrant builders.
+	MappedGrant *MappedGrantClient
 	// Member is the client for interacting with the Member builders.
 	Member *MemberClient
 	// NameSwitch is the client for interacting with the NameSwitch builders.
@@ -125,6 +147,8 @@ type Client struct {
 	RoleGrant *RoleGrantClient
 	// ServiceAccount is the client for interacting with the ServiceAccount builders.
 	ServiceAccount *ServiceAccountClient
+	// Session is the client for interacting with the Session builders.
+	Session *SessionClient
 	// SpentVersion is the client for interacting with the SpentVersion builders.
 	SpentVersion *SpentVersionClient
 	// StagedVersion is the client for interacting with the StagedVersion builders.
@@ -158,17 +182,24 @@ func (c *Client) init() {
 	c.AuditEvent = NewAuditEventClient(c.config)
 	c.AuditSeal = NewAuditSealClient(c.config)
 	c.Blob = NewBlobClient(c.config)
+	c.BreakGlassLink = NewBreakGlassLinkClient(c.config)
 	c.Cascade = NewCascadeClient(c.config)
 	c.Decision = NewDecisionClient(c.config)
 	c.Deprecation = NewDeprecationClient(c.config)
 	c.DistTag = NewDistTagClient(c.config)
 	c.Finding = NewFindingClient(c.config)
+	c.GroupMapping = NewGroupMappingClient(c.config)
 	c.Hold = NewHoldClient(c.config)
 	c.Holding = NewHoldingClient(c.config)
 	c.HostName = NewHostNameClient(c.config)
+	c.Identity = NewIdentityClient(c.config)
+	c.IdentityProvider = NewIdentityProviderClient(c.config)
 	c.Invitation = NewInvitationClient(c.config)
 	c.JoinRequest = NewJoinRequestClient(c.config)
+	c.LoginFlow = NewLoginFlowClient(c.config)
 	c.LoginRequest = NewLoginRequestClient(c.config)
+	c.LogoutToken = NewLogoutTokenClient(c.config)
+	c.MappedGrant = NewMappedGrantClient(c.config)
 	c.Member = NewMemberClient(c.config)
 	c.NameSwitch = NewNameSwitchClient(c.config)
 	c.Organization = NewOrganizationClient(c.config)
@@ -185,6 +216,7 @@ func (c *Client) init() {
 	c.Role = NewRoleClient(c.config)
 	c.RoleGrant = NewRoleGrantClient(c.config)
 	c.ServiceAccount = NewServiceAccountClient(c.config)
+	c.Session = NewSessionClient(c.config)
 	c.SpentVersion = NewSpentVersionClient(c.config)
 	c.StagedVersion = NewStagedVersionClient(c.config)
 	c.Team = NewTeamClient(c.config)
@@ -284,48 +316,56 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 	cfg := c.config
 	cfg.driver = tx
 	return &Tx{
-		ctx:            ctx,
-		config:         cfg,
-		Advisory:       NewAdvisoryClient(cfg),
-		AuditEvent:     NewAuditEventClient(cfg),
-		AuditSeal:      NewAuditSealClient(cfg),
-		Blob:           NewBlobClient(cfg),
-		Cascade:        NewCascadeClient(cfg),
-		Decision:       NewDecisionClient(cfg),
-		Deprecation:    NewDeprecationClient(cfg),
-		DistTag:        NewDistTagClient(cfg),
-		Finding:        NewFindingClient(cfg),
-		Hold:           NewHoldClient(cfg),
-		Holding:        NewHoldingClient(cfg),
-		HostName:       NewHostNameClient(cfg),
-		Invitation:     NewInvitationClient(cfg),
-		JoinRequest:    NewJoinRequestClient(cfg),
-		LoginRequest:   NewLoginRequestClient(cfg),
-		Member:         NewMemberClient(cfg),
-		NameSwitch:     NewNameSwitchClient(cfg),
-		Organization:   NewOrganizationClient(cfg),
-		OwnPackage:     NewOwnPackageClient(cfg),
-		OwnedName:      NewOwnedNameClient(cfg),
-		PackageName:    NewPackageNameClient(cfg),
-		PackageVersion: NewPackageVersionClient(cfg),
-		PolicyRule:     NewPolicyRuleClient(cfg),
-		Pull:           NewPullClient(cfg),
-		PullItem:       NewPullItemClient(cfg),
-		Registry:       NewRegistryClient(cfg),
-		Remote:         NewRemoteClient(cfg),
-		RemoteDocument: NewRemoteDocumentClient(cfg),
-		Role:           NewRoleClient(cfg),
-		RoleGrant:      NewRoleGrantClient(cfg),
-		ServiceAccount: NewServiceAccountClient(cfg),
-		SpentVersion:   NewSpentVersionClient(cfg),
-		StagedVersion:  NewStagedVersionClient(cfg),
-		Team:           NewTeamClient(cfg),
-		TeamMember:     NewTeamMemberClient(cfg),
-		Token:          NewTokenClient(cfg),
-		Tombstone:      NewTombstoneClient(cfg),
-		TrustRule:      NewTrustRuleClient(cfg),
-		Upstream:       NewUpstreamClient(cfg),
-		VersionFile:    NewVersionFileClient(cfg),
+		ctx:              ctx,
+		config:           cfg,
+		Advisory:         NewAdvisoryClient(cfg),
+		AuditEvent:       NewAuditEventClient(cfg),
+		AuditSeal:        NewAuditSealClient(cfg),
+		Blob:             NewBlobClient(cfg),
+		BreakGlassLink:   NewBreakGlassLinkClient(cfg),
+		Cascade:          NewCascadeClient(cfg),
+		Decision:         NewDecisionClient(cfg),
+		Deprecation:      NewDeprecationClient(cfg),
+		DistTag:          NewDistTagClient(cfg),
+		Finding:          NewFindingClient(cfg),
+		GroupMapping:     NewGroupMappingClient(cfg),
+		Hold:             NewHoldClient(cfg),
+		Holding:          NewHoldingClient(cfg),
+		HostName:         NewHostNameClient(cfg),
+		Identity:         NewIdentityClient(cfg),
+		IdentityProvider: NewIdentityProviderClient(cfg),
+		Invitation:       NewInvitationClient(cfg),
+		JoinRequest:      NewJoinRequestClient(cfg),
+		LoginFlow:        NewLoginFlowClient(cfg),
+		LoginRequest:     NewLoginRequestClient(cfg),
+		LogoutToken:      NewLogoutTokenClient(cfg),
+		MappedGrant:      NewMappedGrantClient(cfg),
+		Member:           NewMemberClient(cfg),
+		NameSwitch:       NewNameSwitchClient(cfg),
+		Organization:     NewOrganizationClient(cfg),
+		OwnPackage:       NewOwnPackageClient(cfg),
+		OwnedName:        NewOwnedNameClient(cfg),
+		PackageName:      NewPackageNameClient(cfg),
+		PackageVersion:   NewPackageVersionClient(cfg),
+		PolicyRule:       NewPolicyRuleClient(cfg),
+		Pull:             NewPullClient(cfg),
+		PullItem:         NewPullItemClient(cfg),
+		Registry:         NewRegistryClient(cfg),
+		Remote:           NewRemoteClient(cfg),
+		RemoteDocument:   NewRemoteDocumentClient(cfg),
+		Role:             NewRoleClient(cfg),
+		RoleGrant:        NewRoleGrantClient(cfg),
+		ServiceAccount:   NewServiceAccountClient(cfg),
+		Session:          NewSessionClient(cfg),
+		SpentVersion:     NewSpentVersionClient(cfg),
+		StagedVersion:    NewStagedVersionClient(cfg),
+		Team:             NewTeamClient(cfg),
+		TeamMember:       NewTeamMemberClient(cfg),
+		Token:            NewTokenClient(cfg),
+		Tombstone:        NewTombstoneClient(cfg),
+		TrustRule:        NewTrustRuleClient(cfg),
+		Upstream:         NewUpstreamClient(cfg),
+		VersionFile:      NewVersionFileClient(cfg),
 	}, nil
 }
 
@@ -343,48 +383,56 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 	cfg := c.config
 	cfg.driver = &txDriver{tx: tx, drv: c.driver}
 	return &Tx{
-		ctx:            ctx,
-		config:         cfg,
-		Advisory:       NewAdvisoryClient(cfg),
-		AuditEvent:     NewAuditEventClient(cfg),
-		AuditSeal:      NewAuditSealClient(cfg),
-		Blob:           NewBlobClient(cfg),
-		Cascade:        NewCascadeClient(cfg),
-		Decision:       NewDecisionClient(cfg),
-		Deprecation:    NewDeprecationClient(cfg),
-		DistTag:        NewDistTagClient(cfg),
-		Finding:        NewFindingClient(cfg),
-		Hold:           NewHoldClient(cfg),
-		Holding:        NewHoldingClient(cfg),
-		HostName:       NewHostNameClient(cfg),
-		Invitation:     NewInvitationClient(cfg),
-		JoinRequest:    NewJoinRequestClient(cfg),
-		LoginRequest:   NewLoginRequestClient(cfg),
-		Member:         NewMemberClient(cfg),
-		NameSwitch:     NewNameSwitchClient(cfg),
-		Organization:   NewOrganizationClient(cfg),
-		OwnPackage:     NewOwnPackageClient(cfg),
-		OwnedName:      NewOwnedNameClient(cfg),
-		PackageName:    NewPackageNameClient(cfg),
-		PackageVersion: NewPackageVersionClient(cfg),
-		PolicyRule:     NewPolicyRuleClient(cfg),
-		Pull:           NewPullClient(cfg),
-		PullItem:       NewPullItemClient(cfg),
-		Registry:       NewRegistryClient(cfg),
-		Remote:         NewRemoteClient(cfg),
-		RemoteDocument: NewRemoteDocumentClient(cfg),
-		Role:           NewRoleClient(cfg),
-		RoleGrant:      NewRoleGrantClient(cfg),
-		ServiceAccount: NewServiceAccountClient(cfg),
-		SpentVersion:   NewSpentVersionClient(cfg),
-		StagedVersion:  NewStagedVersionClient(cfg),
-		Team:           NewTeamClient(cfg),
-		TeamMember:     NewTeamMemberClient(cfg),
-		Token:          NewTokenClient(cfg),
-		Tombstone:      NewTombstoneClient(cfg),
-		TrustRule:      NewTrustRuleClient(cfg),
-		Upstream:       NewUpstreamClient(cfg),
-		VersionFile:    NewVersionFileClient(cfg),
+		ctx:              ctx,
+		config:           cfg,
+		Advisory:         NewAdvisoryClient(cfg),
+		AuditEvent:       NewAuditEventClient(cfg),
+		AuditSeal:        NewAuditSealClient(cfg),
+		Blob:             NewBlobClient(cfg),
+		BreakGlassLink:   NewBreakGlassLinkClient(cfg),
+		Cascade:          NewCascadeClient(cfg),
+		Decision:         NewDecisionClient(cfg),
+		Deprecation:      NewDeprecationClient(cfg),
+		DistTag:          NewDistTagClient(cfg),
+		Finding:          NewFindingClient(cfg),
+		GroupMapping:     NewGroupMappingClient(cfg),
+		Hold:             NewHoldClient(cfg),
+		Holding:          NewHoldingClient(cfg),
+		HostName:         NewHostNameClient(cfg),
+		Identity:         NewIdentityClient(cfg),
+		IdentityProvider: NewIdentityProviderClient(cfg),
+		Invitation:       NewInvitationClient(cfg),
+		JoinRequest:      NewJoinRequestClient(cfg),
+		LoginFlow:        NewLoginFlowClient(cfg),
+		LoginRequest:     NewLoginRequestClient(cfg),
+		LogoutToken:      NewLogoutTokenClient(cfg),
+		MappedGrant:      NewMappedGrantClient(cfg),
+		Member:           NewMemberClient(cfg),
+		NameSwitch:       NewNameSwitchClient(cfg),
+		Organization:     NewOrganizationClient(cfg),
+		OwnPackage:       NewOwnPackageClient(cfg),
+		OwnedName:        NewOwnedNameClient(cfg),
+		PackageName:      NewPackageNameClient(cfg),
+		PackageVersion:   NewPackageVersionClient(cfg),
+		PolicyRule:       NewPolicyRuleClient(cfg),
+		Pull:             NewPullClient(cfg),
+		PullItem:         NewPullItemClient(cfg),
+		Registry:         NewRegistryClient(cfg),
+		Remote:           NewRemoteClient(cfg),
+		RemoteDocument:   NewRemoteDocumentClient(cfg),
+		Role:             NewRoleClient(cfg),
+		RoleGrant:        NewRoleGrantClient(cfg),
+		ServiceAccount:   NewServiceAccountClient(cfg),
+		Session:          NewSessionClient(cfg),
+		SpentVersion:     NewSpentVersionClient(cfg),
+		StagedVersion:    NewStagedVersionClient(cfg),
+		Team:             NewTeamClient(cfg),
+		TeamMember:       NewTeamMemberClient(cfg),
+		Token:            NewTokenClient(cfg),
+		Tombstone:        NewTombstoneClient(cfg),
+		TrustRule:        NewTrustRuleClient(cfg),
+		Upstream:         NewUpstreamClient(cfg),
+		VersionFile:      NewVersionFileClient(cfg),
 	}, nil
 }
 
@@ -414,13 +462,15 @@ func (c *Client) Close() error {
 // In order to add hooks to a specific client, call: `client.Node.Use(...)`.
 func (c *Client) Use(hooks ...Hook) {
 	for _, n := range []interface{ Use(...Hook) }{
-		c.Advisory, c.AuditEvent, c.AuditSeal, c.Blob, c.Cascade, c.Decision,
-		c.Deprecation, c.DistTag, c.Finding, c.Hold, c.Holding, c.HostName,
-		c.Invitation, c.JoinRequest, c.LoginRequest, c.Member, c.NameSwitch,
-		c.Organization, c.OwnPackage, c.OwnedName, c.PackageName, c.PackageVersion,
-		c.PolicyRule, c.Pull, c.PullItem, c.Registry, c.Remote, c.RemoteDocument,
-		c.Role, c.RoleGrant, c.ServiceAccount, c.SpentVersion, c.StagedVersion, c.Team,
-		c.TeamMember, c.Token, c.Tombstone, c.TrustRule, c.Upstream, c.VersionFile,
+		c.Advisory, c.AuditEvent, c.AuditSeal, c.Blob, c.BreakGlassLink, c.Cascade,
+		c.Decision, c.Deprecation, c.DistTag, c.Finding, c.GroupMapping, c.Hold,
+		c.Holding, c.HostName, c.Identity, c.IdentityProvider, c.Invitation,
+		c.JoinRequest, c.LoginFlow, c.LoginRequest, c.LogoutToken, c.MappedGrant,
+		c.Member, c.NameSwitch, c.Organization, c.OwnPackage, c.OwnedName,
+		c.PackageName, c.PackageVersion, c.PolicyRule, c.Pull, c.PullItem, c.Registry,
+		c.Remote, c.RemoteDocument, c.Role, c.RoleGrant, c.ServiceAccount, c.Session,
+		c.SpentVersion, c.StagedVersion, c.Team, c.TeamMember, c.Token, c.Tombstone,
+		c.TrustRule, c.Upstream, c.VersionFile,
 	} {
 		n.Use(hooks...)
 	}
@@ -430,13 +480,15 @@ func (c *Client) Use(hooks ...Hook) {
 // In order to add interceptors to a specific client, call: `client.Node.Intercept(...)`.
 func (c *Client) Intercept(interceptors ...Interceptor) {
 	for _, n := range []interface{ Intercept(...Interceptor) }{
-		c.Advisory, c.AuditEvent, c.AuditSeal, c.Blob, c.Cascade, c.Decision,
-		c.Deprecation, c.DistTag, c.Finding, c.Hold, c.Holding, c.HostName,
-		c.Invitation, c.JoinRequest, c.LoginRequest, c.Member, c.NameSwitch,
-		c.Organization, c.OwnPackage, c.OwnedName, c.PackageName, c.PackageVersion,
-		c.PolicyRule, c.Pull, c.PullItem, c.Registry, c.Remote, c.RemoteDocument,
-		c.Role, c.RoleGrant, c.ServiceAccount, c.SpentVersion, c.StagedVersion, c.Team,
-		c.TeamMember, c.Token, c.Tombstone, c.TrustRule, c.Upstream, c.VersionFile,
+		c.Advisory, c.AuditEvent, c.AuditSeal, c.Blob, c.BreakGlassLink, c.Cascade,
+		c.Decision, c.Deprecation, c.DistTag, c.Finding, c.GroupMapping, c.Hold,
+		c.Holding, c.HostName, c.Identity, c.IdentityProvider, c.Invitation,
+		c.JoinRequest, c.LoginFlow, c.LoginRequest, c.LogoutToken, c.MappedGrant,
+		c.Member, c.NameSwitch, c.Organization, c.OwnPackage, c.OwnedName,
+		c.PackageName, c.PackageVersion, c.PolicyRule, c.Pull, c.PullItem, c.Registry,
+		c.Remote, c.RemoteDocument, c.Role, c.RoleGrant, c.ServiceAccount, c.Session,
+		c.SpentVersion, c.StagedVersion, c.Team, c.TeamMember, c.Token, c.Tombstone,
+		c.TrustRule, c.Upstream, c.VersionFile,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -453,6 +505,8 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.AuditSeal.mutate(ctx, m)
 	case *BlobMutation:
 		return c.Blob.mutate(ctx, m)
+	case *BreakGlassLinkMutation:
+		return c.BreakGlassLink.mutate(ctx, m)
 	case *CascadeMutation:
 		return c.Cascade.mutate(ctx, m)
 	case *DecisionMutation:
@@ -463,18 +517,30 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.DistTag.mutate(ctx, m)
 	case *FindingMutation:
 		return c.Finding.mutate(ctx, m)
+	case *GroupMappingMutation:
+		return c.GroupMapping.mutate(ctx, m)
 	case *HoldMutation:
 		return c.Hold.mutate(ctx, m)
 	case *HoldingMutation:
 		return c.Holding.mutate(ctx, m)
 	case *HostNameMutation:
 		return c.HostName.mutate(ctx, m)
+	case *IdentityMutation:
+		return c.Identity.mutate(ctx, m)
+	case *IdentityProviderMutation:
+		return c.IdentityProvider.mutate(ctx, m)
 	case *InvitationMutation:
 		return c.Invitation.mutate(ctx, m)
 	case *JoinRequestMutation:
 		return c.JoinRequest.mutate(ctx, m)
+	case *LoginFlowMutation:
+		return c.LoginFlow.mutate(ctx, m)
 	case *LoginRequestMutation:
 		return c.LoginRequest.mutate(ctx, m)
+	case *LogoutTokenMutation:
+		return c.LogoutToken.mutate(ctx, m)
+	case *MappedGrantMutation:
+		return c.MappedGrant.mutate(ctx, m)
 	case *MemberMutation:
 		return c.Member.mutate(ctx, m)
 	case *NameSwitchMutation:
@@ -507,6 +573,8 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.RoleGrant.mutate(ctx, m)
 	case *ServiceAccountMutation:
 		return c.ServiceAccount.mutate(ctx, m)
+	case *SessionMutation:
+		return c.Session.mutate(ctx, m)
 	case *SpentVersionMutation:
 		return c.SpentVersion.mutate(ctx, m)
 	case *StagedVersionMutation:
@@ -1063,6 +1131,141 @@ func (c *BlobClient) mutate(ctx context.Context, m *BlobMutation) (Value, error)
 		return (&BlobDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown Blob mutation op: %q", m.Op())
+	}
+}
+
+// BreakGlassLinkClient is a client for the BreakGlassLink schema.
+type BreakGlassLinkClient struct {
+	config
+}
+
+// NewBreakGlassLinkClient returns a client for the BreakGlassLink from the given config.
+func NewBreakGlassLinkClient(c config) *BreakGlassLinkClient {
+	return &BreakGlassLinkClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `breakglasslink.Hooks(f(g(h())))`.
+func (c *BreakGlassLinkClient) Use(hooks ...Hook) {
+	c.hooks.BreakGlassLink = append(c.hooks.BreakGlassLink, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `breakglasslink.Intercept(f(g(h())))`.
+func (c *BreakGlassLinkClient) Intercept(interceptors ...Interceptor) {
+	c.inters.BreakGlassLink = append(c.inters.BreakGlassLink, interceptors...)
+}
+
+// Create returns a builder for creating a BreakGlassLink entity.
+func (c *BreakGlassLinkClient) Create() *BreakGlassLinkCreate {
+	mutation := newBreakGlassLinkMutation(c.config, OpCreate)
+	return &BreakGlassLinkCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of BreakGlassLink entities.
+func (c *BreakGlassLinkClient) CreateBulk(builders ...*BreakGlassLinkCreate) *BreakGlassLinkCreateBulk {
+	return &BreakGlassLinkCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *BreakGlassLinkClient) MapCreateBulk(slice any, setFunc func(*BreakGlassLinkCreate, int)) *BreakGlassLinkCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &BreakGlassLinkCreateBulk{err: fmt.Errorf("calling to BreakGlassLinkClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*BreakGlassLinkCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &BreakGlassLinkCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for BreakGlassLink.
+func (c *BreakGlassLinkClient) Update() *BreakGlassLinkUpdate {
+	mutation := newBreakGlassLinkMutation(c.config, OpUpdate)
+	return &BreakGlassLinkUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *BreakGlassLinkClient) UpdateOne(_m *BreakGlassLink) *BreakGlassLinkUpdateOne {
+	mutation := newBreakGlassLinkMutation(c.config, OpUpdateOne, withBreakGlassLink(_m))
+	return &BreakGlassLinkUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *BreakGlassLinkClient) UpdateOneID(id uuid.UUID) *BreakGlassLinkUpdateOne {
+	mutation := newBreakGlassLinkMutation(c.config, OpUpdateOne, withBreakGlassLinkID(id))
+	return &BreakGlassLinkUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for BreakGlassLink.
+func (c *BreakGlassLinkClient) Delete() *BreakGlassLinkDelete {
+	mutation := newBreakGlassLinkMutation(c.config, OpDelete)
+	return &BreakGlassLinkDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *BreakGlassLinkClient) DeleteOne(_m *BreakGlassLink) *BreakGlassLinkDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *BreakGlassLinkClient) DeleteOneID(id uuid.UUID) *BreakGlassLinkDeleteOne {
+	builder := c.Delete().Where(breakglasslink.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &BreakGlassLinkDeleteOne{builder}
+}
+
+// Query returns a query builder for BreakGlassLink.
+func (c *BreakGlassLinkClient) Query() *BreakGlassLinkQuery {
+	return &BreakGlassLinkQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeBreakGlassLink},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a BreakGlassLink entity by its id.
+func (c *BreakGlassLinkClient) Get(ctx context.Context, id uuid.UUID) (*BreakGlassLink, error) {
+	return c.Query().Where(breakglasslink.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *BreakGlassLinkClient) GetX(ctx context.Context, id uuid.UUID) *BreakGlassLink {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *BreakGlassLinkClient) Hooks() []Hook {
+	hooks := c.hooks.BreakGlassLink
+	return append(hooks[:len(hooks):len(hooks)], breakglasslink.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *BreakGlassLinkClient) Interceptors() []Interceptor {
+	inters := c.inters.BreakGlassLink
+	return append(inters[:len(inters):len(inters)], breakglasslink.Interceptors[:]...)
+}
+
+func (c *BreakGlassLinkClient) mutate(ctx context.Context, m *BreakGlassLinkMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&BreakGlassLinkCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&BreakGlassLinkUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&BreakGlassLinkUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&BreakGlassLinkDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown BreakGlassLink mutation op: %q", m.Op())
 	}
 }
 
@@ -1741,6 +1944,141 @@ func (c *FindingClient) mutate(ctx context.Context, m *FindingMutation) (Value, 
 	}
 }
 
+// GroupMappingClient is a client for the GroupMapping schema.
+type GroupMappingClient struct {
+	config
+}
+
+// NewGroupMappingClient returns a client for the GroupMapping from the given config.
+func NewGroupMappingClient(c config) *GroupMappingClient {
+	return &GroupMappingClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `groupmapping.Hooks(f(g(h())))`.
+func (c *GroupMappingClient) Use(hooks ...Hook) {
+	c.hooks.GroupMapping = append(c.hooks.GroupMapping, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `groupmapping.Intercept(f(g(h())))`.
+func (c *GroupMappingClient) Intercept(interceptors ...Interceptor) {
+	c.inters.GroupMapping = append(c.inters.GroupMapping, interceptors...)
+}
+
+// Create returns a builder for creating a GroupMapping entity.
+func (c *GroupMappingClient) Create() *GroupMappingCreate {
+	mutation := newGroupMappingMutation(c.config, OpCreate)
+	return &GroupMappingCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of GroupMapping entities.
+func (c *GroupMappingClient) CreateBulk(builders ...*GroupMappingCreate) *GroupMappingCreateBulk {
+	return &GroupMappingCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *GroupMappingClient) MapCreateBulk(slice any, setFunc func(*GroupMappingCreate, int)) *GroupMappingCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &GroupMappingCreateBulk{err: fmt.Errorf("calling to GroupMappingClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*GroupMappingCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &GroupMappingCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for GroupMapping.
+func (c *GroupMappingClient) Update() *GroupMappingUpdate {
+	mutation := newGroupMappingMutation(c.config, OpUpdate)
+	return &GroupMappingUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *GroupMappingClient) UpdateOne(_m *GroupMapping) *GroupMappingUpdateOne {
+	mutation := newGroupMappingMutation(c.config, OpUpdateOne, withGroupMapping(_m))
+	return &GroupMappingUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *GroupMappingClient) UpdateOneID(id uuid.UUID) *GroupMappingUpdateOne {
+	mutation := newGroupMappingMutation(c.config, OpUpdateOne, withGroupMappingID(id))
+	return &GroupMappingUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for GroupMapping.
+func (c *GroupMappingClient) Delete() *GroupMappingDelete {
+	mutation := newGroupMappingMutation(c.config, OpDelete)
+	return &GroupMappingDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *GroupMappingClient) DeleteOne(_m *GroupMapping) *GroupMappingDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *GroupMappingClient) DeleteOneID(id uuid.UUID) *GroupMappingDeleteOne {
+	builder := c.Delete().Where(groupmapping.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &GroupMappingDeleteOne{builder}
+}
+
+// Query returns a query builder for GroupMapping.
+func (c *GroupMappingClient) Query() *GroupMappingQuery {
+	return &GroupMappingQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeGroupMapping},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a GroupMapping entity by its id.
+func (c *GroupMappingClient) Get(ctx context.Context, id uuid.UUID) (*GroupMapping, error) {
+	return c.Query().Where(groupmapping.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *GroupMappingClient) GetX(ctx context.Context, id uuid.UUID) *GroupMapping {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *GroupMappingClient) Hooks() []Hook {
+	hooks := c.hooks.GroupMapping
+	return append(hooks[:len(hooks):len(hooks)], groupmapping.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *GroupMappingClient) Interceptors() []Interceptor {
+	inters := c.inters.GroupMapping
+	return append(inters[:len(inters):len(inters)], groupmapping.Interceptors[:]...)
+}
+
+func (c *GroupMappingClient) mutate(ctx context.Context, m *GroupMappingMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&GroupMappingCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&GroupMappingUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&GroupMappingUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&GroupMappingDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown GroupMapping mutation op: %q", m.Op())
+	}
+}
+
 // HoldClient is a client for the Hold schema.
 type HoldClient struct {
 	config
@@ -2242,6 +2580,276 @@ func (c *HostNameClient) mutate(ctx context.Context, m *HostNameMutation) (Value
 	}
 }
 
+// IdentityClient is a client for the Identity schema.
+type IdentityClient struct {
+	config
+}
+
+// NewIdentityClient returns a client for the Identity from the given config.
+func NewIdentityClient(c config) *IdentityClient {
+	return &IdentityClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `identity.Hooks(f(g(h())))`.
+func (c *IdentityClient) Use(hooks ...Hook) {
+	c.hooks.Identity = append(c.hooks.Identity, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `identity.Intercept(f(g(h())))`.
+func (c *IdentityClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Identity = append(c.inters.Identity, interceptors...)
+}
+
+// Create returns a builder for creating a Identity entity.
+func (c *IdentityClient) Create() *IdentityCreate {
+	mutation := newIdentityMutation(c.config, OpCreate)
+	return &IdentityCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Identity entities.
+func (c *IdentityClient) CreateBulk(builders ...*IdentityCreate) *IdentityCreateBulk {
+	return &IdentityCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *IdentityClient) MapCreateBulk(slice any, setFunc func(*IdentityCreate, int)) *IdentityCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &IdentityCreateBulk{err: fmt.Errorf("calling to IdentityClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*IdentityCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &IdentityCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Identity.
+func (c *IdentityClient) Update() *IdentityUpdate {
+	mutation := newIdentityMutation(c.config, OpUpdate)
+	return &IdentityUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *IdentityClient) UpdateOne(_m *Identity) *IdentityUpdateOne {
+	mutation := newIdentityMutation(c.config, OpUpdateOne, withIdentity(_m))
+	return &IdentityUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *IdentityClient) UpdateOneID(id uuid.UUID) *IdentityUpdateOne {
+	mutation := newIdentityMutation(c.config, OpUpdateOne, withIdentityID(id))
+	return &IdentityUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Identity.
+func (c *IdentityClient) Delete() *IdentityDelete {
+	mutation := newIdentityMutation(c.config, OpDelete)
+	return &IdentityDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *IdentityClient) DeleteOne(_m *Identity) *IdentityDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *IdentityClient) DeleteOneID(id uuid.UUID) *IdentityDeleteOne {
+	builder := c.Delete().Where(identity.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &IdentityDeleteOne{builder}
+}
+
+// Query returns a query builder for Identity.
+func (c *IdentityClient) Query() *IdentityQuery {
+	return &IdentityQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeIdentity},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Identity entity by its id.
+func (c *IdentityClient) Get(ctx context.Context, id uuid.UUID) (*Identity, error) {
+	return c.Query().Where(identity.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *IdentityClient) GetX(ctx context.Context, id uuid.UUID) *Identity {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *IdentityClient) Hooks() []Hook {
+	hooks := c.hooks.Identity
+	return append(hooks[:len(hooks):len(hooks)], identity.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *IdentityClient) Interceptors() []Interceptor {
+	inters := c.inters.Identity
+	return append(inters[:len(inters):len(inters)], identity.Interceptors[:]...)
+}
+
+func (c *IdentityClient) mutate(ctx context.Context, m *IdentityMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&IdentityCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&IdentityUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&IdentityUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&IdentityDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Identity mutation op: %q", m.Op())
+	}
+}
+
+// IdentityProviderClient is a client for the IdentityProvider schema.
+type IdentityProviderClient struct {
+	config
+}
+
+// NewIdentityProviderClient returns a client for the IdentityProvider from the given config.
+func NewIdentityProviderClient(c config) *IdentityProviderClient {
+	return &IdentityProviderClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `identityprovider.Hooks(f(g(h())))`.
+func (c *IdentityProviderClient) Use(hooks ...Hook) {
+	c.hooks.IdentityProvider = append(c.hooks.IdentityProvider, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `identityprovider.Intercept(f(g(h())))`.
+func (c *IdentityProviderClient) Intercept(interceptors ...Interceptor) {
+	c.inters.IdentityProvider = append(c.inters.IdentityProvider, interceptors...)
+}
+
+// Create returns a builder for creating a IdentityProvider entity.
+func (c *IdentityProviderClient) Create() *IdentityProviderCreate {
+	mutation := newIdentityProviderMutation(c.config, OpCreate)
+	return &IdentityProviderCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of IdentityProvider entities.
+func (c *IdentityProviderClient) CreateBulk(builders ...*IdentityProviderCreate) *IdentityProviderCreateBulk {
+	return &IdentityProviderCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *IdentityProviderClient) MapCreateBulk(slice any, setFunc func(*IdentityProviderCreate, int)) *IdentityProviderCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &IdentityProviderCreateBulk{err: fmt.Errorf("calling to IdentityProviderClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*IdentityProviderCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &IdentityProviderCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for IdentityProvider.
+func (c *IdentityProviderClient) Update() *IdentityProviderUpdate {
+	mutation := newIdentityProviderMutation(c.config, OpUpdate)
+	return &IdentityProviderUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *IdentityProviderClient) UpdateOne(_m *IdentityProvider) *IdentityProviderUpdateOne {
+	mutation := newIdentityProviderMutation(c.config, OpUpdateOne, withIdentityProvider(_m))
+	return &IdentityProviderUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *IdentityProviderClient) UpdateOneID(id uuid.UUID) *IdentityProviderUpdateOne {
+	mutation := newIdentityProviderMutation(c.config, OpUpdateOne, withIdentityProviderID(id))
+	return &IdentityProviderUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for IdentityProvider.
+func (c *IdentityProviderClient) Delete() *IdentityProviderDelete {
+	mutation := newIdentityProviderMutation(c.config, OpDelete)
+	return &IdentityProviderDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *IdentityProviderClient) DeleteOne(_m *IdentityProvider) *IdentityProviderDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *IdentityProviderClient) DeleteOneID(id uuid.UUID) *IdentityProviderDeleteOne {
+	builder := c.Delete().Where(identityprovider.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &IdentityProviderDeleteOne{builder}
+}
+
+// Query returns a query builder for IdentityProvider.
+func (c *IdentityProviderClient) Query() *IdentityProviderQuery {
+	return &IdentityProviderQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeIdentityProvider},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a IdentityProvider entity by its id.
+func (c *IdentityProviderClient) Get(ctx context.Context, id uuid.UUID) (*IdentityProvider, error) {
+	return c.Query().Where(identityprovider.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *IdentityProviderClient) GetX(ctx context.Context, id uuid.UUID) *IdentityProvider {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *IdentityProviderClient) Hooks() []Hook {
+	hooks := c.hooks.IdentityProvider
+	return append(hooks[:len(hooks):len(hooks)], identityprovider.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *IdentityProviderClient) Interceptors() []Interceptor {
+	inters := c.inters.IdentityProvider
+	return append(inters[:len(inters):len(inters)], identityprovider.Interceptors[:]...)
+}
+
+func (c *IdentityProviderClient) mutate(ctx context.Context, m *IdentityProviderMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&IdentityProviderCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&IdentityProviderUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&IdentityProviderUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&IdentityProviderDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown IdentityProvider mutation op: %q", m.Op())
+	}
+}
+
 // InvitationClient is a client for the Invitation schema.
 type InvitationClient struct {
 	config
@@ -2512,6 +3120,141 @@ func (c *JoinRequestClient) mutate(ctx context.Context, m *JoinRequestMutation) 
 	}
 }
 
+// LoginFlowClient is a client for the LoginFlow schema.
+type LoginFlowClient struct {
+	config
+}
+
+// NewLoginFlowClient returns a client for the LoginFlow from the given config.
+func NewLoginFlowClient(c config) *LoginFlowClient {
+	return &LoginFlowClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `loginflow.Hooks(f(g(h())))`.
+func (c *LoginFlowClient) Use(hooks ...Hook) {
+	c.hooks.LoginFlow = append(c.hooks.LoginFlow, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `loginflow.Intercept(f(g(h())))`.
+func (c *LoginFlowClient) Intercept(interceptors ...Interceptor) {
+	c.inters.LoginFlow = append(c.inters.LoginFlow, interceptors...)
+}
+
+// Create returns a builder for creating a LoginFlow entity.
+func (c *LoginFlowClient) Create() *LoginFlowCreate {
+	mutation := newLoginFlowMutation(c.config, OpCreate)
+	return &LoginFlowCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of LoginFlow entities.
+func (c *LoginFlowClient) CreateBulk(builders ...*LoginFlowCreate) *LoginFlowCreateBulk {
+	return &LoginFlowCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *LoginFlowClient) MapCreateBulk(slice any, setFunc func(*LoginFlowCreate, int)) *LoginFlowCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &LoginFlowCreateBulk{err: fmt.Errorf("calling to LoginFlowClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*LoginFlowCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &LoginFlowCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for LoginFlow.
+func (c *LoginFlowClient) Update() *LoginFlowUpdate {
+	mutation := newLoginFlowMutation(c.config, OpUpdate)
+	return &LoginFlowUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *LoginFlowClient) UpdateOne(_m *LoginFlow) *LoginFlowUpdateOne {
+	mutation := newLoginFlowMutation(c.config, OpUpdateOne, withLoginFlow(_m))
+	return &LoginFlowUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *LoginFlowClient) UpdateOneID(id uuid.UUID) *LoginFlowUpdateOne {
+	mutation := newLoginFlowMutation(c.config, OpUpdateOne, withLoginFlowID(id))
+	return &LoginFlowUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for LoginFlow.
+func (c *LoginFlowClient) Delete() *LoginFlowDelete {
+	mutation := newLoginFlowMutation(c.config, OpDelete)
+	return &LoginFlowDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *LoginFlowClient) DeleteOne(_m *LoginFlow) *LoginFlowDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *LoginFlowClient) DeleteOneID(id uuid.UUID) *LoginFlowDeleteOne {
+	builder := c.Delete().Where(loginflow.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &LoginFlowDeleteOne{builder}
+}
+
+// Query returns a query builder for LoginFlow.
+func (c *LoginFlowClient) Query() *LoginFlowQuery {
+	return &LoginFlowQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeLoginFlow},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a LoginFlow entity by its id.
+func (c *LoginFlowClient) Get(ctx context.Context, id uuid.UUID) (*LoginFlow, error) {
+	return c.Query().Where(loginflow.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *LoginFlowClient) GetX(ctx context.Context, id uuid.UUID) *LoginFlow {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *LoginFlowClient) Hooks() []Hook {
+	hooks := c.hooks.LoginFlow
+	return append(hooks[:len(hooks):len(hooks)], loginflow.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *LoginFlowClient) Interceptors() []Interceptor {
+	inters := c.inters.LoginFlow
+	return append(inters[:len(inters):len(inters)], loginflow.Interceptors[:]...)
+}
+
+func (c *LoginFlowClient) mutate(ctx context.Context, m *LoginFlowMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&LoginFlowCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&LoginFlowUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&LoginFlowUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&LoginFlowDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown LoginFlow mutation op: %q", m.Op())
+	}
+}
+
 // LoginRequestClient is a client for the LoginRequest schema.
 type LoginRequestClient struct {
 	config
@@ -2644,6 +3387,276 @@ func (c *LoginRequestClient) mutate(ctx context.Context, m *LoginRequestMutation
 		return (&LoginRequestDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
 	default:
 		return nil, fmt.Errorf("ent: unknown LoginRequest mutation op: %q", m.Op())
+	}
+}
+
+// LogoutTokenClient is a client for the LogoutToken schema.
+type LogoutTokenClient struct {
+	config
+}
+
+// NewLogoutTokenClient returns a client for the LogoutToken from the given config.
+func NewLogoutTokenClient(c config) *LogoutTokenClient {
+	return &LogoutTokenClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `logouttoken.Hooks(f(g(h())))`.
+func (c *LogoutTokenClient) Use(hooks ...Hook) {
+	c.hooks.LogoutToken = append(c.hooks.LogoutToken, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `logouttoken.Intercept(f(g(h())))`.
+func (c *LogoutTokenClient) Intercept(interceptors ...Interceptor) {
+	c.inters.LogoutToken = append(c.inters.LogoutToken, interceptors...)
+}
+
+// Create returns a builder for creating a LogoutToken entity.
+func (c *LogoutTokenClient) Create() *LogoutTokenCreate {
+	mutation := newLogoutTokenMutation(c.config, OpCreate)
+	return &LogoutTokenCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of LogoutToken entities.
+func (c *LogoutTokenClient) CreateBulk(builders ...*LogoutTokenCreate) *LogoutTokenCreateBulk {
+	return &LogoutTokenCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *LogoutTokenClient) MapCreateBulk(slice any, setFunc func(*LogoutTokenCreate, int)) *LogoutTokenCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &LogoutTokenCreateBulk{err: fmt.Errorf("calling to LogoutTokenClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*LogoutTokenCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &LogoutTokenCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for LogoutToken.
+func (c *LogoutTokenClient) Update() *LogoutTokenUpdate {
+	mutation := newLogoutTokenMutation(c.config, OpUpdate)
+	return &LogoutTokenUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *LogoutTokenClient) UpdateOne(_m *LogoutToken) *LogoutTokenUpdateOne {
+	mutation := newLogoutTokenMutation(c.config, OpUpdateOne, withLogoutToken(_m))
+	return &LogoutTokenUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *LogoutTokenClient) UpdateOneID(id uuid.UUID) *LogoutTokenUpdateOne {
+	mutation := newLogoutTokenMutation(c.config, OpUpdateOne, withLogoutTokenID(id))
+	return &LogoutTokenUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for LogoutToken.
+func (c *LogoutTokenClient) Delete() *LogoutTokenDelete {
+	mutation := newLogoutTokenMutation(c.config, OpDelete)
+	return &LogoutTokenDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *LogoutTokenClient) DeleteOne(_m *LogoutToken) *LogoutTokenDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *LogoutTokenClient) DeleteOneID(id uuid.UUID) *LogoutTokenDeleteOne {
+	builder := c.Delete().Where(logouttoken.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &LogoutTokenDeleteOne{builder}
+}
+
+// Query returns a query builder for LogoutToken.
+func (c *LogoutTokenClient) Query() *LogoutTokenQuery {
+	return &LogoutTokenQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeLogoutToken},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a LogoutToken entity by its id.
+func (c *LogoutTokenClient) Get(ctx context.Context, id uuid.UUID) (*LogoutToken, error) {
+	return c.Query().Where(logouttoken.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *LogoutTokenClient) GetX(ctx context.Context, id uuid.UUID) *LogoutToken {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *LogoutTokenClient) Hooks() []Hook {
+	hooks := c.hooks.LogoutToken
+	return append(hooks[:len(hooks):len(hooks)], logouttoken.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *LogoutTokenClient) Interceptors() []Interceptor {
+	inters := c.inters.LogoutToken
+	return append(inters[:len(inters):len(inters)], logouttoken.Interceptors[:]...)
+}
+
+func (c *LogoutTokenClient) mutate(ctx context.Context, m *LogoutTokenMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&LogoutTokenCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&LogoutTokenUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&LogoutTokenUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&LogoutTokenDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown LogoutToken mutation op: %q", m.Op())
+	}
+}
+
+// MappedGrantClient is a client for the MappedGrant schema.
+type MappedGrantClient struct {
+	config
+}
+
+// NewMappedGrantClient returns a client for the MappedGrant from the given config.
+func NewMappedGrantClient(c config) *MappedGrantClient {
+	return &MappedGrantClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `mappedgrant.Hooks(f(g(h())))`.
+func (c *MappedGrantClient) Use(hooks ...Hook) {
+	c.hooks.MappedGrant = append(c.hooks.MappedGrant, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `mappedgrant.Intercept(f(g(h())))`.
+func (c *MappedGrantClient) Intercept(interceptors ...Interceptor) {
+	c.inters.MappedGrant = append(c.inters.MappedGrant, interceptors...)
+}
+
+// Create returns a builder for creating a MappedGrant entity.
+func (c *MappedGrantClient) Create() *MappedGrantCreate {
+	mutation := newMappedGrantMutation(c.config, OpCreate)
+	return &MappedGrantCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of MappedGrant entities.
+func (c *MappedGrantClient) CreateBulk(builders ...*MappedGrantCreate) *MappedGrantCreateBulk {
+	return &MappedGrantCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *MappedGrantClient) MapCreateBulk(slice any, setFunc func(*MappedGrantCreate, int)) *MappedGrantCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &MappedGrantCreateBulk{err: fmt.Errorf("calling to MappedGrantClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*MappedGrantCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &MappedGrantCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for MappedGrant.
+func (c *MappedGrantClient) Update() *MappedGrantUpdate {
+	mutation := newMappedGrantMutation(c.config, OpUpdate)
+	return &MappedGrantUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *MappedGrantClient) UpdateOne(_m *MappedGrant) *MappedGrantUpdateOne {
+	mutation := newMappedGrantMutation(c.config, OpUpdateOne, withMappedGrant(_m))
+	return &MappedGrantUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *MappedGrantClient) UpdateOneID(id uuid.UUID) *MappedGrantUpdateOne {
+	mutation := newMappedGrantMutation(c.config, OpUpdateOne, withMappedGrantID(id))
+	return &MappedGrantUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for MappedGrant.
+func (c *MappedGrantClient) Delete() *MappedGrantDelete {
+	mutation := newMappedGrantMutation(c.config, OpDelete)
+	return &MappedGrantDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *MappedGrantClient) DeleteOne(_m *MappedGrant) *MappedGrantDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *MappedGrantClient) DeleteOneID(id uuid.UUID) *MappedGrantDeleteOne {
+	builder := c.Delete().Where(mappedgrant.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &MappedGrantDeleteOne{builder}
+}
+
+// Query returns a query builder for MappedGrant.
+func (c *MappedGrantClient) Query() *MappedGrantQuery {
+	return &MappedGrantQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeMappedGrant},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a MappedGrant entity by its id.
+func (c *MappedGrantClient) Get(ctx context.Context, id uuid.UUID) (*MappedGrant, error) {
+	return c.Query().Where(mappedgrant.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *MappedGrantClient) GetX(ctx context.Context, id uuid.UUID) *MappedGrant {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *MappedGrantClient) Hooks() []Hook {
+	hooks := c.hooks.MappedGrant
+	return append(hooks[:len(hooks):len(hooks)], mappedgrant.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *MappedGrantClient) Interceptors() []Interceptor {
+	inters := c.inters.MappedGrant
+	return append(inters[:len(inters):len(inters)], mappedgrant.Interceptors[:]...)
+}
+
+func (c *MappedGrantClient) mutate(ctx context.Context, m *MappedGrantMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&MappedGrantCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&MappedGrantUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&MappedGrantUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&MappedGrantDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown MappedGrant mutation op: %q", m.Op())
 	}
 }
 
@@ -4983,6 +5996,141 @@ func (c *ServiceAccountClient) mutate(ctx context.Context, m *ServiceAccountMuta
 	}
 }
 
+// SessionClient is a client for the Session schema.
+type SessionClient struct {
+	config
+}
+
+// NewSessionClient returns a client for the Session from the given config.
+func NewSessionClient(c config) *SessionClient {
+	return &SessionClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `session.Hooks(f(g(h())))`.
+func (c *SessionClient) Use(hooks ...Hook) {
+	c.hooks.Session = append(c.hooks.Session, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `session.Intercept(f(g(h())))`.
+func (c *SessionClient) Intercept(interceptors ...Interceptor) {
+	c.inters.Session = append(c.inters.Session, interceptors...)
+}
+
+// Create returns a builder for creating a Session entity.
+func (c *SessionClient) Create() *SessionCreate {
+	mutation := newSessionMutation(c.config, OpCreate)
+	return &SessionCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of Session entities.
+func (c *SessionClient) CreateBulk(builders ...*SessionCreate) *SessionCreateBulk {
+	return &SessionCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *SessionClient) MapCreateBulk(slice any, setFunc func(*SessionCreate, int)) *SessionCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &SessionCreateBulk{err: fmt.Errorf("calling to SessionClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*SessionCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &SessionCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for Session.
+func (c *SessionClient) Update() *SessionUpdate {
+	mutation := newSessionMutation(c.config, OpUpdate)
+	return &SessionUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *SessionClient) UpdateOne(_m *Session) *SessionUpdateOne {
+	mutation := newSessionMutation(c.config, OpUpdateOne, withSession(_m))
+	return &SessionUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *SessionClient) UpdateOneID(id uuid.UUID) *SessionUpdateOne {
+	mutation := newSessionMutation(c.config, OpUpdateOne, withSessionID(id))
+	return &SessionUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for Session.
+func (c *SessionClient) Delete() *SessionDelete {
+	mutation := newSessionMutation(c.config, OpDelete)
+	return &SessionDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *SessionClient) DeleteOne(_m *Session) *SessionDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *SessionClient) DeleteOneID(id uuid.UUID) *SessionDeleteOne {
+	builder := c.Delete().Where(session.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &SessionDeleteOne{builder}
+}
+
+// Query returns a query builder for Session.
+func (c *SessionClient) Query() *SessionQuery {
+	return &SessionQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeSession},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a Session entity by its id.
+func (c *SessionClient) Get(ctx context.Context, id uuid.UUID) (*Session, error) {
+	return c.Query().Where(session.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *SessionClient) GetX(ctx context.Context, id uuid.UUID) *Session {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *SessionClient) Hooks() []Hook {
+	hooks := c.hooks.Session
+	return append(hooks[:len(hooks):len(hooks)], session.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *SessionClient) Interceptors() []Interceptor {
+	inters := c.inters.Session
+	return append(inters[:len(inters):len(inters)], session.Interceptors[:]...)
+}
+
+func (c *SessionClient) mutate(ctx context.Context, m *SessionMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&SessionCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&SessionUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&SessionUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&SessionDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown Session mutation op: %q", m.Op())
+	}
+}
+
 // SpentVersionClient is a client for the SpentVersion schema.
 type SpentVersionClient struct {
 	config
@@ -6297,19 +7445,23 @@ func (c *VersionFileClient) mutate(ctx context.Context, m *VersionFileMutation) 
 // hooks and interceptors per client, for fast access.
 type (
 	hooks struct {
-		Advisory, AuditEvent, AuditSeal, Blob, Cascade, Decision, Deprecation, DistTag,
-		Finding, Hold, Holding, HostName, Invitation, JoinRequest, LoginRequest,
-		Member, NameSwitch, Organization, OwnPackage, OwnedName, PackageName,
-		PackageVersion, PolicyRule, Pull, PullItem, Registry, Remote, RemoteDocument,
-		Role, RoleGrant, ServiceAccount, SpentVersion, StagedVersion, Team, TeamMember,
-		Token, Tombstone, TrustRule, Upstream, VersionFile []ent.Hook
+		Advisory, AuditEvent, AuditSeal, Blob, BreakGlassLink, Cascade, Decision,
+		Deprecation, DistTag, Finding, GroupMapping, Hold, Holding, HostName, Identity,
+		IdentityProvider, Invitation, JoinRequest, LoginFlow, LoginRequest,
+		LogoutToken, MappedGrant, Member, NameSwitch, Organization, OwnPackage,
+		OwnedName, PackageName, PackageVersion, PolicyRule, Pull, PullItem, Registry,
+		Remote, RemoteDocument, Role, RoleGrant, ServiceAccount, Session, SpentVersion,
+		StagedVersion, Team, TeamMember, Token, Tombstone, TrustRule, Upstream,
+		VersionFile []ent.Hook
 	}
 	inters struct {
-		Advisory, AuditEvent, AuditSeal, Blob, Cascade, Decision, Deprecation, DistTag,
-		Finding, Hold, Holding, HostName, Invitation, JoinRequest, LoginRequest,
-		Member, NameSwitch, Organization, OwnPackage, OwnedName, PackageName,
-		PackageVersion, PolicyRule, Pull, PullItem, Registry, Remote, RemoteDocument,
-		Role, RoleGrant, ServiceAccount, SpentVersion, StagedVersion, Team, TeamMember,
-		Token, Tombstone, TrustRule, Upstream, VersionFile []ent.Interceptor
+		Advisory, AuditEvent, AuditSeal, Blob, BreakGlassLink, Cascade, Decision,
+		Deprecation, DistTag, Finding, GroupMapping, Hold, Holding, HostName, Identity,
+		IdentityProvider, Invitation, JoinRequest, LoginFlow, LoginRequest,
+		LogoutToken, MappedGrant, Member, NameSwitch, Organization, OwnPackage,
+		OwnedName, PackageName, PackageVersion, PolicyRule, Pull, PullItem, Registry,
+		Remote, RemoteDocument, Role, RoleGrant, ServiceAccount, Session, SpentVersion,
+		StagedVersion, Team, TeamMember, Token, Tombstone, TrustRule, Upstream,
+		VersionFile []ent.Interceptor
 	}
 )

@@ -16,17 +16,24 @@ import (
 	"sluice.dev/sluice/ent/auditevent"
 	"sluice.dev/sluice/ent/auditseal"
 	"sluice.dev/sluice/ent/blob"
+	"sluice.dev/sluice/ent/breakglasslink"
 	"sluice.dev/sluice/ent/cascade"
 	"sluice.dev/sluice/ent/decision"
 	"sluice.dev/sluice/ent/deprecation"
 	"sluice.dev/sluice/ent/disttag"
 	"sluice.dev/sluice/ent/finding"
+	"sluice.dev/sluice/ent/groupmapping"
 	"sluice.dev/sluice/ent/hold"
 	"sluice.dev/sluice/ent/holding"
 	"sluice.dev/sluice/ent/hostname"
+	"sluice.dev/sluice/ent/identity"
+	"sluice.dev/sluice/ent/identityprovider"
 	"sluice.dev/sluice/ent/invitation"
 	"sluice.dev/sluice/ent/joinrequest"
+	"sluice.dev/sluice/ent/loginflow"
 	"sluice.dev/sluice/ent/loginrequest"
+	"sluice.dev/sluice/ent/logouttoken"
+	"sluice.dev/sluice/ent/mappedgrant"
 	"sluice.dev/sluice/ent/member"
 	"sluice.dev/sluice/ent/nameswitch"
 	"sluice.dev/sluice/ent/organization"
@@ -43,6 +50,7 @@ import (
 	"sluice.dev/sluice/ent/role"
 	"sluice.dev/sluice/ent/rolegrant"
 	"sluice.dev/sluice/ent/serviceaccount"
+	"sluice.dev/sluice/ent/session"
 	"sluice.dev/sluice/ent/spentversion"
 	"sluice.dev/sluice/ent/stagedversion"
 	"sluice.dev/sluice/ent/team"
@@ -112,46 +120,54 @@ var (
 func checkColumn(t, c string) error {
 	initCheck.Do(func() {
 		columnCheck = sql.NewColumnCheck(map[string]func(string) bool{
-			advisory.Table:       advisory.ValidColumn,
-			auditevent.Table:     auditevent.ValidColumn,
-			auditseal.Table:      auditseal.ValidColumn,
-			blob.Table:           blob.ValidColumn,
-			cascade.Table:        cascade.ValidColumn,
-			decision.Table:       decision.ValidColumn,
-			deprecation.Table:    deprecation.ValidColumn,
-			disttag.Table:        disttag.ValidColumn,
-			finding.Table:        finding.ValidColumn,
-			hold.Table:           hold.ValidColumn,
-			holding.Table:        holding.ValidColumn,
-			hostname.Table:       hostname.ValidColumn,
-			invitation.Table:     invitation.ValidColumn,
-			joinrequest.Table:    joinrequest.ValidColumn,
-			loginrequest.Table:   loginrequest.ValidColumn,
-			member.Table:         member.ValidColumn,
-			nameswitch.Table:     nameswitch.ValidColumn,
-			organization.Table:   organization.ValidColumn,
-			ownpackage.Table:     ownpackage.ValidColumn,
-			ownedname.Table:      ownedname.ValidColumn,
-			packagename.Table:    packagename.ValidColumn,
-			packageversion.Table: packageversion.ValidColumn,
-			policyrule.Table:     policyrule.ValidColumn,
-			pull.Table:           pull.ValidColumn,
-			pullitem.Table:       pullitem.ValidColumn,
-			registry.Table:       registry.ValidColumn,
-			remote.Table:         remote.ValidColumn,
-			remotedocument.Table: remotedocument.ValidColumn,
-			role.Table:           role.ValidColumn,
-			rolegrant.Table:      rolegrant.ValidColumn,
-			serviceaccount.Table: serviceaccount.ValidColumn,
-			spentversion.Table:   spentversion.ValidColumn,
-			stagedversion.Table:  stagedversion.ValidColumn,
-			team.Table:           team.ValidColumn,
-			teammember.Table:     teammember.ValidColumn,
-			token.Table:          token.ValidColumn,
-			tombstone.Table:      tombstone.ValidColumn,
-			trustrule.Table:      trustrule.ValidColumn,
-			upstream.Table:       upstream.ValidColumn,
-			versionfile.Table:    versionfile.ValidColumn,
+			advisory.Table:         advisory.ValidColumn,
+			auditevent.Table:       auditevent.ValidColumn,
+			auditseal.Table:        auditseal.ValidColumn,
+			blob.Table:             blob.ValidColumn,
+			breakglasslink.Table:   breakglasslink.ValidColumn,
+			cascade.Table:          cascade.ValidColumn,
+			decision.Table:         decision.ValidColumn,
+			deprecation.Table:      deprecation.ValidColumn,
+			disttag.Table:          disttag.ValidColumn,
+			finding.Table:          finding.ValidColumn,
+			groupmapping.Table:     groupmapping.ValidColumn,
+			hold.Table:             hold.ValidColumn,
+			holding.Table:          holding.ValidColumn,
+			hostname.Table:         hostname.ValidColumn,
+			identity.Table:         identity.ValidColumn,
+			identityprovider.Table: identityprovider.ValidColumn,
+			invitation.Table:       invitation.ValidColumn,
+			joinrequest.Table:      joinrequest.ValidColumn,
+			loginflow.Table:        loginflow.ValidColumn,
+			loginrequest.Table:     loginrequest.ValidColumn,
+			logouttoken.Table:      logouttoken.ValidColumn,
+			mappedgrant.Table:      mappedgrant.ValidColumn,
+			member.Table:           member.ValidColumn,
+			nameswitch.Table:       nameswitch.ValidColumn,
+			organization.Table:     organization.ValidColumn,
+			ownpackage.Table:       ownpackage.ValidColumn,
+			ownedname.Table:        ownedname.ValidColumn,
+			packagename.Table:      packagename.ValidColumn,
+			packageversion.Table:   packageversion.ValidColumn,
+			policyrule.Table:       policyrule.ValidColumn,
+			pull.Table:             pull.ValidColumn,
+			pullitem.Table:         pullitem.ValidColumn,
+			registry.Table:         registry.ValidColumn,
+			remote.Table:           remote.ValidColumn,
+			remotedocument.Table:   remotedocument.ValidColumn,
+			role.Table:             role.ValidColumn,
+			rolegrant.Table:        rolegrant.ValidColumn,
+			serviceaccount.Table:   serviceaccount.ValidColumn,
+			session.Table:          session.ValidColumn,
+			spentversion.Table:     spentversion.ValidColumn,
+			stagedversion.Table:    stagedversion.ValidColumn,
+			team.Table:             team.ValidColumn,
+			teammember.Table:       teammember.ValidColumn,
+			token.Table:            token.ValidColumn,
+			tombstone.Table:        tombstone.ValidColumn,
+			trustrule.Table:        trustrule.ValidColumn,
+			upstream.Table:         upstream.ValidColumn,
+			versionfile.Table:      versionfile.ValidColumn,
 		})
 	})
 	return columnCheck(t, c)

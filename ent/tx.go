@@ -20,6 +20,8 @@ type Tx struct {
 	AuditSeal *AuditSealClient
 	// Blob is the client for interacting with the Blob builders.
 	Blob *BlobClient
+	// BreakGlassLink is the client for interacting with the BreakGlassLink builders.
+	BreakGlassLink *BreakGlassLinkClient
 	// Cascade is the client for interacting with the Cascade builders.
 	Cascade *CascadeClient
 	// Decision is the client for interacting with the Decision builders.
@@ -30,18 +32,30 @@ type Tx struct {
 	DistTag *DistTagClient
 	// Finding is the client for interacting with the Finding builders.
 	Finding *FindingClient
+	// GroupMapping is the client for interacting with the GroupMapping builders.
+	GroupMapping *GroupMappingClient
 	// Hold is the client for interacting with the Hold builders.
 	Hold *HoldClient
 	// Holding is the client for interacting with the Holding builders.
 	Holding *HoldingClient
 	// HostName is the client for interacting with the HostName builders.
 	HostName *HostNameClient
+	// Identity is the client for interacting with the Identity builders.
+	Identity *IdentityClient
+	// IdentityProvider is the client for interacting with the IdentityProvider builders.
+	IdentityProvider *IdentityProviderClient
 	// Invitation is the client for interacting with the Invitation builders.
 	Invitation *InvitationClient
 	// JoinRequest is the client for interacting with the JoinRequest builders.
 	JoinRequest *JoinRequestClient
+	// LoginFlow is the client for interacting with the LoginFlow builders.
+	LoginFlow *LoginFlowClient
 	// LoginRequest is the client for interacting with the LoginRequest builders.
 	LoginRequest *LoginRequestClient
+	// LogoutToken is the client for interacting with the LogoutToken builders.
+	LogoutToken *LogoutTokenClient
+	// MappedGrant is the client for interacting with the MappedGrant builders.
+	MappedGrant *MappedGrantClient
 	// Member is the client for interacting with the Member builders.
 	Member *MemberClient
 	// NameSwitch is the client for interacting with the NameSwitch builders.
@@ -74,6 +88,8 @@ type Tx struct {
 	RoleGrant *RoleGrantClient
 	// ServiceAccount is the client for interacting with the ServiceAccount builders.
 	ServiceAccount *ServiceAccountClient
+	// Session is the client for interacting with the Session builders.
+	Session *SessionClient
 	// SpentVersion is the client for interacting with the SpentVersion builders.
 	SpentVersion *SpentVersionClient
 	// StagedVersion is the client for interacting with the StagedVersion builders.
@@ -227,17 +243,24 @@ func (tx *Tx) init() {
 	tx.AuditEvent = NewAuditEventClient(tx.config)
 	tx.AuditSeal = NewAuditSealClient(tx.config)
 	tx.Blob = NewBlobClient(tx.config)
+	tx.BreakGlassLink = NewBreakGlassLinkClient(tx.config)
 	tx.Cascade = NewCascadeClient(tx.config)
 	tx.Decision = NewDecisionClient(tx.config)
 	tx.Deprecation = NewDeprecationClient(tx.config)
 	tx.DistTag = NewDistTagClient(tx.config)
 	tx.Finding = NewFindingClient(tx.config)
+	tx.GroupMapping = NewGroupMappingClient(tx.config)
 	tx.Hold = NewHoldClient(tx.config)
 	tx.Holding = NewHoldingClient(tx.config)
 	tx.HostName = NewHostNameClient(tx.config)
+	tx.Identity = NewIdentityClient(tx.config)
+	tx.IdentityProvider = NewIdentityProviderClient(tx.config)
 	tx.Invitation = NewInvitationClient(tx.config)
 	tx.JoinRequest = NewJoinRequestClient(tx.config)
+	tx.LoginFlow = NewLoginFlowClient(tx.config)
 	tx.LoginRequest = NewLoginRequestClient(tx.config)
+	tx.LogoutToken = NewLogoutTokenClient(tx.config)
+	tx.MappedGrant = NewMappedGrantClient(tx.config)
 	tx.Member = NewMemberClient(tx.config)
 	tx.NameSwitch = NewNameSwitchClient(tx.config)
 	tx.Organization = NewOrganizationClient(tx.config)
@@ -254,6 +277,7 @@ func (tx *Tx) init() {
 	tx.Role = NewRoleClient(tx.config)
 	tx.RoleGrant = NewRoleGrantClient(tx.config)
 	tx.ServiceAccount = NewServiceAccountClient(tx.config)
+	tx.Session = NewSessionClient(tx.config)
 	tx.SpentVersion = NewSpentVersionClient(tx.config)
 	tx.StagedVersion = NewStagedVersionClient(tx.config)
 	tx.Team = NewTeamClient(tx.config)

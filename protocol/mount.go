@@ -22,8 +22,8 @@ type mount struct {
 // that path alone, "/-/decisions/" everything below it, and "/" what nothing
 // else wants. The longest prefix wins; package routes win over all. The handler
 // sees the path below the organization's root, whatever the form, and a context
-// with the organization, the subject (anonymous without a token: a session is
-// the handler's own affair) and the [Place].
+// with the organization, the subject (by token, else by session, else
+// anonymous) and the [Place].
 func (s *Server) Handle(prefix string, h http.Handler) { s.mount(mount{prefix, false, h}) }
 
 // HandleOpen is Handle for what has credentials of its own: the subject is
@@ -68,7 +68,7 @@ func (s *Server) serveMount(w http.ResponseWriter, r *http.Request, p Place) {
 	}
 	who, err := access.Anonymous(), error(nil)
 	if !h.open {
-		who, err = authenticate(r.Context(), s.Access, r.Header, p.IP)
+		who, err = s.subject(r, p)
 	}
 	if err != nil {
 		Problem(w, r, err)

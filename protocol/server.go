@@ -24,7 +24,8 @@ type Config struct {
 	Organizations Organizations
 	Access        Access
 	Registries    Registries
-	Limits        Limits // nil: none
+	Limits        Limits   // nil: none
+	Sessions      Sessions // nil: nobody has one
 	// Packages has the handlers; an ecosystem without one has no routes.
 	Packages map[coord.Ecosystem]PackageHandler
 	// MaxBody bounds the body of one request on package routes, in bytes;
@@ -53,6 +54,10 @@ func NewServer(c Config) (*Server, error) {
 	}
 	return &Server{Config: c, locator: l}, nil
 }
+
+// HomeOf returns the public URL of an organization's root as links to it are
+// made where a request does not show it: its subdomain, or else its path form.
+func (s *Server) HomeOf(slug string) string { return s.locator.home(slug) }
 
 // HTTP returns an http.Server with bounds on what a client may send before it
 // is known (F3). Uploads and downloads may take as long as they move.

@@ -4,6 +4,8 @@
 #   install-tools.sh                 PostgreSQL's programs when the machine has
 #                                    none, and the package clients
 #   install-tools.sh golangci-lint   the linter as well (builds for minutes)
+#   install-tools.sh dex             dex, an identity provider (builds for minutes)
+#   install-tools.sh browser         playwright-core, and Chromium where apt can
 #
 # Clients are in .cache/clients/<folder>/node_modules/.bin, each in a folder of
 # its own, because some claim each other's names. They come from the registry
@@ -56,4 +58,31 @@ done
 if [[ ${1:-} == golangci-lint ]] && ! .cache/bin/golangci-lint version 2>/dev/null | grep -q "${golangci_lint#v} "; then
   echo "installing golangci-lint $golangci_lint"
   GOBIN=$PWD/.cache/bin go install "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$golangci_lint"
+fi
+
+# dex cannot be installed by name, because its module replaces others: it is
+# built from a module that requires it.
+dex=v0.0.0-20240807174518-43956db7fd75 # 2.41.1
+if [[ ${1:-} == dex && ! -x .cache/bin/dex-$dex ]]; then
+  echo "building dex $dex"
+  dir=.cache/dex
+  mkdir -p "$dir"
+  (
+    cd "$dir"
+    rm -f go.mod go.sum
+    go mod init dex.local
+    go get "github.com/dexidp/dex/cmd/dex@$dex" github.com/dexidp/dex/api/v2@v2.2.0
+    go build -o "../bin/dex-$dex" github.com/dexidp/dex/cmd/dex
+  ) >"$dir.log" 2>&1 || { tail -20 "$dir.log"; exit 1; }
+fi
+if [[ ${1:-} == dex ]]; then
+  ln -sf "dex-$dex" .cache/bin/dex
+fi
+
+if [[ ${1:-} == browser ]]; then
+  install_client playwright-core@1.56.1
+  if ! command -v chromium >/dev/null && [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
+    echo "installing chromium"
+    apt-get install -y -qq chromium >.cache/chromium.log 2>&1 || tail -5 .cache/chromium.log
+  fi
 fi

@@ -16,7 +16,7 @@ import (
 
 // accounts are the endpoints of npm about people and their credentials.
 func (n *node) accounts(attempts *protocol.Attempts) *npm.Accounts {
-	return &npm.Accounts{Access: n.access, Logins: n.logins, Attempts: attempts, Identities: n.identities, Holdings: holdings{n.db}, Now: n.now}
+	return &npm.Accounts{Access: n.access, Logins: n.clientLogins, Attempts: attempts, Identities: n.identities, Holdings: holdings{n.db}, Now: n.now}
 }
 
 // attempts allow a person to mistype, and nobody to try for long.

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"sluice.dev/sluice/tenants/access/pace"
+	"sluice.dev/sluice/tenants/login"
 	"sluice.dev/sluice/tenants/registry"
 )
 
@@ -32,17 +33,48 @@ type databaseFlags struct {
 
 // nodeFlags configure a node.
 type nodeFlags struct {
-	Listen         string   `help:"Address to listen on." default:"127.0.0.1:8080" env:"SLUICE_LISTEN"`
-	PublicURL      string   `help:"The platform's address as clients see it, without path; default: http:// and the listen address." env:"SLUICE_PUBLIC_URL"`
-	BaseDomain     []string `help:"Further hosts whose subdomains are organizations." default:"localhost" env:"SLUICE_BASE_DOMAINS"`
-	Subdomains     bool     `help:"Wildcard DNS exists: links to an organization use its subdomain." env:"SLUICE_SUBDOMAINS"`
-	TrustedProxies []string `help:"CIDR ranges of proxies whose X-Forwarded headers are believed." env:"SLUICE_TRUSTED_PROXIES"`
-	AllowRemote    []string `help:"Private hosts or ranges that remotes may be on (host, host:port or CIDR)." env:"SLUICE_ALLOW_REMOTES"`
-	BlobDir        string   `help:"Folder of the package files." env:"SLUICE_BLOB_DIR" type:"path"`
-	SecretKeys     []secret `help:"Keys that seal stored secrets, 64 hexadecimal digits each, the newest first." env:"SLUICE_SECRET_KEYS"`
-	SignUp         bool     `help:"People with a verified identity may make organizations themselves; else only the operator does." env:"SLUICE_SIGN_UP"`
-	RequestRate    float64  `help:"Most requests per second of one credential on this node; 0 for no limit. Changes may be a twenty-fifth of that, and an address without credential a fifth." default:"500" env:"SLUICE_REQUEST_RATE"`
-	CacheMiB       int64    `name:"cache-mib" help:"Memory for decoded documents and for rendered answers, each." default:"128" env:"SLUICE_CACHE_MIB"`
+	Listen         string    `help:"Address to listen on." default:"127.0.0.1:8080" env:"SLUICE_LISTEN"`
+	PublicURL      string    `help:"The platform's address as clients see it, without path; default: http:// and the listen address." env:"SLUICE_PUBLIC_URL"`
+	BaseDomain     []string  `help:"Further hosts whose subdomains are organizations." default:"localhost" env:"SLUICE_BASE_DOMAINS"`
+	Subdomains     bool      `help:"Wildcard DNS exists: links to an organization use its subdomain." env:"SLUICE_SUBDOMAINS"`
+	TrustedProxies []string  `help:"CIDR ranges of proxies whose X-Forwarded headers are believed." env:"SLUICE_TRUSTED_PROXIES"`
+	AllowRemote    []string  `help:"Private hosts or ranges that remotes may be on (host, host:port or CIDR)." env:"SLUICE_ALLOW_REMOTES"`
+	BlobDir        string    `help:"Folder of the package files." env:"SLUICE_BLOB_DIR" type:"path"`
+	SecretKeys     []secret  `help:"Keys that seal stored secrets, 64 hexadecimal digits each, the newest first." env:"SLUICE_SECRET_KEYS"`
+	OIDC           oidcFlags `embed:"" prefix:"oidc-" envprefix:"SLUICE_OIDC_"`
+	SignUp         bool      `help:"People with a verified identity may make organizations themselves; else only the operator does." env:"SLUICE_SIGN_UP"`
+	RequestRate    float64   `help:"Most requests per second of one credential on this node; 0 for no limit. Changes may be a twenty-fifth of that, and an address without credential a fifth." default:"500" env:"SLUICE_REQUEST_RATE"`
+	CacheMiB       int64     `name:"cache-mib" help:"Memory for decoded documents and for rendered answers, each." default:"128" env:"SLUICE_CACHE_MIB"`
+
+	// development is `sluice dev`: sessions work over http on this machine, and
+	// in the path form.
+	development bool
+}
+
+// oidcFlags name the platform's identity provider, with which people log in
+// whose organizations have none of their own.
+type oidcFlags struct {
+	Issuer       string   `help:"Issuer of the platform's OpenID Connect provider; its redirect URI is the public URL and /login/callback." env:"ISSUER" placeholder:"https://…"`
+	ClientID     string   `name:"client-id" help:"Client id there." env:"CLIENT_ID"`
+	ClientSecret secret   `help:"Client secret there; none for a public client." env:"CLIENT_SECRET"`
+	Title        string   `help:"Name of the provider on the login page." default:"the platform's account" env:"TITLE"`
+	Scopes       []string `help:"Scopes besides openid." default:"profile,email" env:"SCOPES"`
+}
+
+// provider returns the platform's provider, nil for none.
+func (f oidcFlags) provider(development bool) (*login.Provider, error) {
+	if f.Issuer == "" && f.ClientID == "" && f.ClientSecret == "" {
+		return nil, nil
+	}
+	u, err := url.Parse(f.Issuer)
+	switch {
+	case f.Issuer == "" || f.ClientID == "":
+		return nil, errors.New("--oidc-issuer and --oidc-client-id belong together; give both or neither")
+	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "https" && !(development && u.Scheme == "http"):
+		return nil, fmt.Errorf("--oidc-issuer %q must be an https address without query and fragment, exactly as the provider writes it", f.Issuer)
+	}
+	return &login.Provider{Name: login.PlatformName, Title: f.Title, Issuer: f.Issuer, ClientID: f.ClientID, ClientSecret: login.Secret(f.ClientSecret),
+		HasSecret: f.ClientSecret != "", Scopes: f.Scopes, Enabled: true}, nil
 }
 
 // validate returns all mistakes at once.
@@ -72,6 +104,9 @@ func (f *nodeFlags) validate() error {
 	}
 	if !(f.RequestRate >= 0 && f.RequestRate <= 1e6) {
 		bad = append(bad, fmt.Errorf("--request-rate %v must be between 0 and 1000000", f.RequestRate))
+	}
+	if _, err := f.OIDC.provider(f.development); err != nil {
+		bad = append(bad, err)
 	}
 	if f.CacheMiB < 1 || f.CacheMiB > 1<<20 {
 		bad = append(bad, fmt.Errorf("--cache-mib %d must be between 1 and 1048576", f.CacheMiB))

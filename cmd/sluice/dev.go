@@ -38,6 +38,8 @@ type devState struct {
 	TeamB       string `json:"teamBToken"`
 	CI          string `json:"ciToken"`
 	NPMRemote   string `json:"npmRemote"`
+	// LoginAddress is where the demonstration's identity providers listen.
+	LoginAddress string `json:"loginAddress"`
 }
 
 func devDir(flag string) string {
@@ -117,8 +119,18 @@ func (c *devCmd) Run(ctx context.Context) error {
 }
 
 func (c *devCmd) serve(ctx context.Context, ln net.Listener, state devState, remote *url.URL) error {
-	flags := nodeFlags{Listen: ln.Addr().String(), PublicURL: "http://" + ln.Addr().String(), BaseDomain: []string{"localhost"},
-		AllowRemote: []string{remote.Host}, BlobDir: filepath.Join(c.Data, "blobs"), SecretKeys: []secret{secret(state.SecretKey)}, CacheMiB: 128}
+	public := "http://" + ln.Addr().String()
+	_, port, err := net.SplitHostPort(ln.Addr().String())
+	if err != nil {
+		return err
+	}
+	people, err := startVoucher(&state, public, port)
+	if err != nil {
+		return err
+	}
+	defer people.close()
+	flags := nodeFlags{Listen: ln.Addr().String(), PublicURL: public, BaseDomain: []string{"localhost"}, development: true, OIDC: people.flags(),
+		AllowRemote: []string{remote.Host, state.LoginAddress}, BlobDir: filepath.Join(c.Data, "blobs"), SecretKeys: []secret{secret(state.SecretKey)}, CacheMiB: 128}
 	n, err := newNode(ctx, databaseFlags{DatabaseURL: secret(state.DatabaseURL), DatabaseConns: 20}, flags, time.Now)
 	if err != nil {
 		return err
@@ -130,6 +142,9 @@ func (c *devCmd) serve(ctx context.Context, ln net.Listener, state devState, rem
 	state.BaseURL = flags.PublicURL + "/o/acme"
 	if err := n.seed(ctx, &state, strings.TrimRight(remote.String(), "/")); err != nil {
 		return fmt.Errorf("make the demonstration organization: %w", err)
+	}
+	if err := n.seedSecond(ctx, people); err != nil {
+		return fmt.Errorf("make the demonstration's second organization: %w", err)
 	}
 	if err := state.write(c.Data); err != nil {
 		return err

@@ -108,7 +108,9 @@ func (h *harness) serve() *served {
 	h.Helper()
 	s := &served{server: httptest.NewUnstartedServer(nil)}
 	flags := h.flags
-	flags.PublicURL = "http://" + s.server.Listener.Addr().String()
+	if flags.PublicURL == "" {
+		flags.PublicURL = "http://" + s.server.Listener.Addr().String()
+	}
 	var err error
 	if s.node, err = newNode(h.Context(), h.database, flags, h.clock.Now, h.tune...); err != nil {
 		h.Fatal(err)

@@ -4,12 +4,16 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 
 	"sluice.dev/sluice/ent/db"
 	"sluice.dev/sluice/frontend"
 	"sluice.dev/sluice/graph"
 	"sluice.dev/sluice/protocol"
 	"sluice.dev/sluice/protocol/npm"
+	"sluice.dev/sluice/protocol/pages"
+	"sluice.dev/sluice/tenants/access"
 	"sluice.dev/sluice/tenants/coord"
 )
 
@@ -22,7 +26,9 @@ func (n *node) handler() (http.Handler, error) {
 	registries, attempts := protocol.FromSnapshots(n.shapes), n.attempts()
 	packages := &npm.Handler{Gate: n.gate, Intake: n.intake, Access: n.access, Blobs: n.blobs, Members: n.access, Accounts: n.accounts(attempts),
 		Advice: n.gate, Search: n.gate, Provenance: n.gate}
+	people := n.pages()
 	s, err := protocol.NewServer(protocol.Config{
+		Sessions:      people,
 		Addresses:     protocol.Addresses{PublicURL: n.flags.PublicURL, BaseDomains: n.flags.BaseDomain, Subdomains: n.flags.Subdomains, TrustedProxies: proxies},
 		Organizations: n.resolver, Access: n.access, Limits: n.flags.limits(), Registries: registries,
 		Packages: map[coord.Ecosystem]protocol.PackageHandler{coord.NPM: packages},
@@ -31,7 +37,7 @@ func (n *node) handler() (http.Handler, error) {
 		return nil, err
 	}
 	s.Handle("/-/decisions/", protocol.DecisionPage(n.gate))
-	s.Handle("/-/login/", &protocol.LoginPage{Logins: n.logins, Visitor: protocol.TokenVisitor{Access: n.access}, Access: n.access, Registries: registries,
+	s.Handle("/-/login/", &protocol.LoginPage{Logins: n.clientLogins, Visitor: protocol.TokenVisitor{Access: n.access}, Access: n.access, Registries: registries,
 		Attempts: attempts})
 	s.HandleOpen(npm.ExchangePrefix, packages.ExchangeAtRoot())
 	s.Handle("/graphql/explorer", frontend.Explorer())
@@ -45,8 +51,36 @@ func (n *node) handler() (http.Handler, error) {
 		return nil, err
 	}
 	s.Handle("/graphql", api)
-	s.HandleRoot(n.root())
+	people.HomeOf = s.HomeOf
+	people.Mount(s)
+	s.HandleRoot(n.root(people))
 	return s, nil
+}
+
+// pages are what people log in with.
+func (n *node) pages() *pages.Pages {
+	return pages.New(pages.Config{Login: n.logins, Access: n.access, Client: n.vouchers, Platform: n.platform, PublicURL: strings.TrimRight(n.flags.PublicURL, "/"),
+		Subdomains: n.flags.Subdomains, Development: n.flags.development, Registries: n.readable, Now: n.now})
+}
+
+// readable lists the registries that the context's subject may read, by name.
+func (n *node) readable(ctx context.Context) ([]pages.Registry, error) {
+	shape, err := n.shapes.Of(ctx)
+	if err != nil {
+		return nil, err
+	}
+	reach, err := n.access.Where(ctx, access.Of(ctx), access.RegistryRead)
+	if err != nil {
+		return nil, err
+	}
+	var out []pages.Registry
+	for _, r := range shape.All() {
+		if reach.All || slices.Contains(reach.Registries, r.ID) {
+			out = append(out, pages.Registry{ID: r.ID, Name: protocol.Segment(r.Ecosystem) + "/" + r.Name})
+		}
+	}
+	slices.SortFunc(out, func(a, b pages.Registry) int { return strings.Compare(a.Name, b.Name) })
+	return out, nil
 }
 
 // redirectTo sends people to a path of the same organization.
@@ -69,12 +103,15 @@ const greeting = `Sluice %s, a dependency firewall and package registry.
 Registries          /o/{organization}/npm/{registry}/
 GraphQL             /o/{organization}/graphql
 GraphQL explorer    /o/{organization}/graphql/explorer/
+Logging in          /login
 `
 
 // root answers at the platform's own host: /healthz while the process runs,
 // /readyz while the database answers too, and at / what is where.
-func (n *node) root() http.Handler {
+func (n *node) root(people *pages.Pages) http.Handler {
 	mux := http.NewServeMux()
+	mux.Handle("/login", people.AtPlatform())
+	mux.Handle("/login/", people.AtPlatform())
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		protocol.Harden(w.Header())
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")

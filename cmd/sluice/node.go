@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +20,8 @@ import (
 	"sluice.dev/sluice/jobs"
 	"sluice.dev/sluice/protocol/idtoken"
 	"sluice.dev/sluice/protocol/npm"
+	"sluice.dev/sluice/protocol/oidc"
+	"sluice.dev/sluice/protocol/pages"
 	"sluice.dev/sluice/protocol/upstream"
 	"sluice.dev/sluice/tenants/access"
 	"sluice.dev/sluice/tenants/advisory"
@@ -27,6 +31,7 @@ import (
 	"sluice.dev/sluice/tenants/finding"
 	"sluice.dev/sluice/tenants/gate"
 	"sluice.dev/sluice/tenants/intake"
+	"sluice.dev/sluice/tenants/login"
 	"sluice.dev/sluice/tenants/org"
 	"sluice.dev/sluice/tenants/quarantine"
 	"sluice.dev/sluice/tenants/registry"
@@ -34,23 +39,26 @@ import (
 
 // node is everything that one process runs, made by plain constructors.
 type node struct {
-	flags      nodeFlags
-	now        func() time.Time
-	db         *db.DB
-	blobs      *blob.Disk
-	orgs       *org.Service
-	resolver   *org.Resolver
-	access     *access.Service
-	logins     *access.Logins
-	identities *idtoken.Verifier
-	shapes     *registry.Snapshots
-	registries *registry.Service
-	advisories *advisory.Service
-	importer   *advisory.Importer
-	quarantine *quarantine.Service
-	intake     *intake.Service
-	decisions  *audit.Decisions
-	gate       *gate.Gate
+	flags        nodeFlags
+	now          func() time.Time
+	db           *db.DB
+	blobs        *blob.Disk
+	orgs         *org.Service
+	resolver     *org.Resolver
+	access       *access.Service
+	clientLogins *access.Logins // of npm clients
+	identities   *idtoken.Verifier
+	shapes       *registry.Snapshots
+	registries   *registry.Service
+	advisories   *advisory.Service
+	importer     *advisory.Importer
+	quarantine   *quarantine.Service
+	intake       *intake.Service
+	decisions    *audit.Decisions
+	gate         *gate.Gate
+	logins       *login.Service
+	vouchers     *oidc.Client    // of organizations' identity providers
+	platform     *pages.Platform // nil without a provider of the platform's
 
 	stop    context.CancelFunc // ends the node's life
 	life    context.Context
@@ -110,7 +118,7 @@ func (n *node) wire(seal *registry.Sealer, tune []func(*upstream.Config)) error 
 	n.orgs.OpenSignUp = n.flags.SignUp
 	n.resolver = org.NewResolver(n.db)
 	n.access = access.New(n.db, log, n.now)
-	n.logins = access.NewLogins(n.access, seal)
+	n.clientLogins = access.NewLogins(n.access, seal)
 	n.shapes = registry.NewSnapshots(n.db, seal)
 	n.quarantine = &quarantine.Service{DB: n.db, Audit: log, Now: n.now}
 	n.registries = &registry.Service{DB: n.db, Audit: log, Now: n.now, Built: []coord.Ecosystem{coord.NPM}, Seal: seal,
@@ -134,8 +142,34 @@ func (n *node) wire(seal *registry.Sealer, tune []func(*upstream.Config)) error 
 		Decisions: n.decisions, Protocols: []gate.Protocol{npm.New(client)}, Now: n.now,
 		RenderBudget: n.flags.CacheMiB << 20, DecodeBudget: n.flags.CacheMiB << 20})
 	n.intake.Gate = n.gate
+	if err := n.wireLogins(log, seal, client, remotes); err != nil {
+		return err
+	}
 	n.jobDeps = jobs.Deps{DB: n.db, Orgs: n.orgs, Access: n.access, Quarantine: n.quarantine, Reviewer: n.gate, Mover: n.intake, Blobs: n.blobs, Now: n.now,
 		Finding: &finding.Service{DB: n.db, Shapes: n.shapes, Advisories: n.advisories, Quarantine: n.quarantine, Now: n.now}}
+	return nil
+}
+
+// wireLogins makes what lets people in. The operator's own provider may be on a
+// private address; those of organizations only where remotes may be (F6).
+func (n *node) wireLogins(log *audit.Log, seal *registry.Sealer, client *upstream.Client, remotes upstream.Config) error {
+	dev := n.flags.development
+	n.logins = login.New(login.Config{DB: n.db, Audit: log, Access: n.access, Seal: seal, Now: n.now, PlainHTTP: dev})
+	n.vouchers = oidc.New(oidc.Config{HTTP: client.Plain(oidc.Within, oidc.MostSent), Now: n.now, PlainHTTP: dev})
+	provider, err := n.flags.OIDC.provider(dev)
+	if err != nil || provider == nil {
+		return err
+	}
+	issuer, err := url.Parse(provider.Issuer)
+	if err != nil {
+		return err
+	}
+	remotes.AllowedHosts = append(slices.Clone(remotes.AllowedHosts), issuer.Host)
+	own, err := upstream.New(remotes)
+	if err != nil {
+		return err
+	}
+	n.platform = &pages.Platform{Provider: *provider, Client: oidc.New(oidc.Config{HTTP: own.Plain(oidc.Within, oidc.MostSent), Now: n.now, PlainHTTP: dev})}
 	return nil
 }
 
@@ -181,7 +215,7 @@ func (n *node) flush(ctx context.Context) {
 }
 
 func (n *node) flushOnce(ctx context.Context) {
-	if err := errors.Join(n.decisions.Flush(ctx), n.access.Flush(ctx)); err != nil && ctx.Err() == nil {
+	if err := errors.Join(n.decisions.Flush(ctx), n.access.Flush(ctx), n.logins.Flush(ctx)); err != nil && ctx.Err() == nil {
 		slog.WarnContext(ctx, "counters could not be written; they are kept and tried again", "error", err)
 	}
 }

@@ -12,14 +12,15 @@ import (
 )
 
 type organizationsCmd struct {
-	Create    createOrganizationCmd    `cmd:"" help:"Make an organization with its first owner, and print the owner's token."`
-	List      listOrganizationsCmd     `cmd:"" help:"List the organizations."`
-	Usage     usageOrganizationsCmd    `cmd:"" help:"Show what an organization uses of its quota."`
-	Quota     quotaOrganizationCmd     `cmd:"" help:"Bound what an organization may use."`
-	Suspend   suspendOrganizationCmd   `cmd:"" help:"Stop an organization: every node refuses it from now on, and nothing is lost."`
-	Reinstate reinstateOrganizationCmd `cmd:"" help:"End a suspension."`
-	Delete    deleteOrganizationCmd    `cmd:"" help:"Delete an organization: all access ends now, and in 30 days it is erased."`
-	Undelete  undeleteOrganizationCmd  `cmd:"" help:"Bring a deleted organization back."`
+	Create     createOrganizationCmd    `cmd:"" help:"Make an organization with its first owner, and print the owner's token."`
+	List       listOrganizationsCmd     `cmd:"" help:"List the organizations."`
+	Usage      usageOrganizationsCmd    `cmd:"" help:"Show what an organization uses of its quota."`
+	Quota      quotaOrganizationCmd     `cmd:"" help:"Bound what an organization may use."`
+	Suspend    suspendOrganizationCmd   `cmd:"" help:"Stop an organization: every node refuses it from now on, and nothing is lost."`
+	Reinstate  reinstateOrganizationCmd `cmd:"" help:"End a suspension."`
+	Delete     deleteOrganizationCmd    `cmd:"" help:"Delete an organization: all access ends now, and in 30 days it is erased."`
+	Undelete   undeleteOrganizationCmd  `cmd:"" help:"Bring a deleted organization back."`
+	BreakGlass breakGlassCmd            `cmd:"" name:"break-glass" help:"Print a link that lets an owner in without the identity provider, once, within 15 minutes."`
 }
 
 type createOrganizationCmd struct {

@@ -49,7 +49,7 @@ func (n *node) seed(ctx context.Context, s *devState, remote string) error {
 	}
 	ctx = scope.With(ctx, ref.ID)
 	d := &demo{n: n, s: s, remote: remote}
-	for _, step := range []func(context.Context) error{d.remotes, d.solo, d.teams, d.enterprise, d.packages, d.people} {
+	for _, step := range []func(context.Context) error{d.remotes, d.solo, d.teams, d.enterprise, d.packages, d.people, d.seedLogins} {
 		if err := step(ctx); err != nil {
 			return err
 		}

@@ -17,6 +17,13 @@ Sluice is running.
   GraphQL endpoint   %[1]s/graphql
   npm remote         %[3]s
 
+Log in (nobody has a password; choose who you are)
+
+  organizations      %[10]s/login
+                     Ada owns Acme, Selma keeps it secure, Dan is in team A, Sam is in Acme and Globex
+  Globex alone       %[10]s/o/globex/login
+                     by its own provider: Gil owns it, Gwen becomes a member by logging in
+
 Registries of the organization acme
 
   1  solo-firewall                             a firewall that everybody uses directly
@@ -49,5 +56,5 @@ Then try:  npm install lodash@4.17.20    (withheld: it says why, and what to ins
            npm install lodash            (works)
 
 Ctrl-C stops everything.
-`, s.BaseURL, s.AdminToken, s.NPMRemote, s.TeamA, s.TeamB, s.CI, team, host, strings.TrimRight(team, "/"))
+`, s.BaseURL, s.AdminToken, s.NPMRemote, s.TeamA, s.TeamB, s.CI, team, host, strings.TrimRight(team, "/"), strings.TrimSuffix(s.BaseURL, "/o/"+demoOrg))
 }

@@ -23,6 +23,7 @@ var sqlOnly = map[string]string{
 	"retired_slugs":      "written by the function that erases",
 	"audit_pending":      "filled by a trigger, emptied by sealing",
 	"blobs.sha256":       "the id of a blob",
+	"platform_logins":    "of no organization, behind functions only",
 }
 
 // fitting are the types of PostgreSQL in which a field of Ent may be kept.

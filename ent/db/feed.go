@@ -35,6 +35,7 @@ const (
 	Advisory ChangeKind = "a" // advisories that name one package; for every organization
 	Snapshot ChangeKind = "s" // the first import of a feed for an ecosystem; for every organization
 	Host     ChangeKind = "h" // organizations and host names
+	Login    ChangeKind = "l" // sessions of an organization: the one whose hash in hex is the name, or all of them
 )
 
 // Change names something that changed. Org is nil for what is the same for

@@ -32,7 +32,7 @@ func fill(t testing.TB, d *db.DB, ctx context.Context, claim uuid.UUID, suffix s
 	r := &rows{org: orgOf(t, ctx), ids: map[string]any{"organizations": orgOf(t, ctx)}}
 	in(t, d, ctx, func(ctx context.Context, tx *db.Tx) error {
 		f := &filler{r: r, ctx: ctx, tx: tx, claim: claim, suffix: suffix}
-		for _, step := range []func() error{f.people, f.shape, f.catalog, f.own, f.security, f.log, f.community} {
+		for _, step := range []func() error{f.people, f.shape, f.catalog, f.own, f.security, f.login, f.log, f.community} {
 			if err := step(); err != nil {
 				return err
 			}
@@ -165,6 +165,29 @@ func (f *filler) security() error {
 			SetEcosystem(coord.NPM).SetName("left-pad").SetStartedAt(noon),
 		c.Finding.Create().SetOrgID(f.claim).SetID(f.note("findings")).SetEcosystem(coord.NPM).SetName("left-pad").SetVersion("1.3.0").SetKind("MALWARE").
 			SetReference("MAL-" + f.suffix).SetSeverity("CRITICAL").SetOpenedAt(noon),
+	})
+}
+
+func (f *filler) login() error {
+	c := f.tx.Ent
+	member, later := f.id("members"), noon.Add(time.Hour)
+	hash := func(of string) []byte { return []byte(of + " of " + f.suffix) }
+	return each(f.ctx, []interface{ Exec(context.Context) error }{
+		c.IdentityProvider.Create().SetOrgID(f.claim).SetID(f.note("identity_providers")).SetName("staff-" + f.suffix).SetTitle("Staff").SetIssuer("https://id." + f.suffix).
+			SetClientID("sluice").SetCreatedAt(noon).SetUpdatedAt(noon),
+		c.GroupMapping.Create().SetOrgID(f.claim).SetID(f.note("group_mappings")).SetProviderID(f.id("identity_providers")).SetGroupName("ops").SetRole("reader").
+			SetRegistryID(f.id("registries")).SetCreatedAt(noon),
+		c.MappedGrant.Create().SetOrgID(f.claim).SetID(f.note("mapped_grants")).SetProviderID(f.id("identity_providers")).SetMemberID(member).SetRole("reader").
+			SetRegistryID(f.id("registries")).SetCreatedAt(noon),
+		c.Identity.Create().SetOrgID(f.claim).SetID(f.note("identities")).SetMemberID(member).SetIssuer("https://id." + f.suffix).SetSubject("1").
+			SetCreatedAt(noon).SetLastLoginAt(noon),
+		c.LoginFlow.Create().SetOrgID(f.claim).SetID(f.note("login_flows")).SetStateHash(hash("state")).SetBrowserHash(hash("browser")).
+			SetProviderID(f.id("identity_providers")).SetSealed([]byte("x")).SetExpiresAt(later),
+		c.Session.Create().SetOrgID(f.claim).SetID(f.note("sessions")).SetMemberID(member).SetHash(hash("session")).SetKind("OIDC").
+			SetProviderID(f.id("identity_providers")).SetCreatedAt(noon).SetLastUsedAt(noon).SetExpiresAt(later),
+		c.BreakGlassLink.Create().SetOrgID(f.claim).SetID(f.note("break_glass_links")).SetMemberID(member).SetHash(hash("link")).
+			SetCreatedAt(noon).SetExpiresAt(later),
+		c.LogoutToken.Create().SetOrgID(f.claim).SetID(f.note("logout_tokens")).SetHash(hash("logout")).SetExpiresAt(later),
 	})
 }
 

@@ -57,6 +57,18 @@ func (f BlobFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error)
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.BlobMutation", m)
 }
 
+// The BreakGlassLinkFunc type is an adapter to allow the use of ordinary
+// function as BreakGlassLink mutator.
+type BreakGlassLinkFunc func(context.Context, *ent.BreakGlassLinkMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f BreakGlassLinkFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.BreakGlassLinkMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.BreakGlassLinkMutation", m)
+}
+
 // The CascadeFunc type is an adapter to allow the use of ordinary
 // function as Cascade mutator.
 type CascadeFunc func(context.Context, *ent.CascadeMutation) (ent.Value, error)
@@ -117,6 +129,18 @@ func (f FindingFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, err
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.FindingMutation", m)
 }
 
+// The GroupMappingFunc type is an adapter to allow the use of ordinary
+// function as GroupMapping mutator.
+type GroupMappingFunc func(context.Context, *ent.GroupMappingMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f GroupMappingFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.GroupMappingMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.GroupMappingMutation", m)
+}
+
 // The HoldFunc type is an adapter to allow the use of ordinary
 // function as Hold mutator.
 type HoldFunc func(context.Context, *ent.HoldMutation) (ent.Value, error)
@@ -153,6 +177,30 @@ func (f HostNameFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, er
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.HostNameMutation", m)
 }
 
+// The IdentityFunc type is an adapter to allow the use of ordinary
+// function as Identity mutator.
+type IdentityFunc func(context.Context, *ent.IdentityMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f IdentityFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.IdentityMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.IdentityMutation", m)
+}
+
+// The IdentityProviderFunc type is an adapter to allow the use of ordinary
+// function as IdentityProvider mutator.
+type IdentityProviderFunc func(context.Context, *ent.IdentityProviderMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f IdentityProviderFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.IdentityProviderMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.IdentityProviderMutation", m)
+}
+
 // The InvitationFunc type is an adapter to allow the use of ordinary
 // function as Invitation mutator.
 type InvitationFunc func(context.Context, *ent.InvitationMutation) (ent.Value, error)
@@ -177,6 +225,18 @@ func (f JoinRequestFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value,
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.JoinRequestMutation", m)
 }
 
+// The LoginFlowFunc type is an adapter to allow the use of ordinary
+// function as LoginFlow mutator.
+type LoginFlowFunc func(context.Context, *ent.LoginFlowMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f LoginFlowFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.LoginFlowMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.LoginFlowMutation", m)
+}
+
 // The LoginRequestFunc type is an adapter to allow the use of ordinary
 // function as LoginRequest mutator.
 type LoginRequestFunc func(context.Context, *ent.LoginRequestMutation) (ent.Value, error)
@@ -187,6 +247,30 @@ func (f LoginRequestFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value
 		return f(ctx, mv)
 	}
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.LoginRequestMutation", m)
+}
+
+// The LogoutTokenFunc type is an adapter to allow the use of ordinary
+// function as LogoutToken mutator.
+type LogoutTokenFunc func(context.Context, *ent.LogoutTokenMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f LogoutTokenFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.LogoutTokenMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.LogoutTokenMutation", m)
+}
+
+// The MappedGrantFunc type is an adapter to allow the use of ordinary
+// function as MappedGrant mutator.
+type MappedGrantFunc func(context.Context, *ent.MappedGrantMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f MappedGrantFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.MappedGrantMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.MappedGrantMutation", m)
 }
 
 // The MemberFunc type is an adapter to allow the use of ordinary
@@ -379,6 +463,18 @@ func (f ServiceAccountFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Val
 		return f(ctx, mv)
 	}
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.ServiceAccountMutation", m)
+}
+
+// The SessionFunc type is an adapter to allow the use of ordinary
+// function as Session mutator.
+type SessionFunc func(context.Context, *ent.SessionMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f SessionFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.SessionMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.SessionMutation", m)
 }
 
 // The SpentVersionFunc type is an adapter to allow the use of ordinary

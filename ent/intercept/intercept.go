@@ -12,17 +12,24 @@ import (
 	"sluice.dev/sluice/ent/auditevent"
 	"sluice.dev/sluice/ent/auditseal"
 	"sluice.dev/sluice/ent/blob"
+	"sluice.dev/sluice/ent/breakglasslink"
 	"sluice.dev/sluice/ent/cascade"
 	"sluice.dev/sluice/ent/decision"
 	"sluice.dev/sluice/ent/deprecation"
 	"sluice.dev/sluice/ent/disttag"
 	"sluice.dev/sluice/ent/finding"
+	"sluice.dev/sluice/ent/groupmapping"
 	"sluice.dev/sluice/ent/hold"
 	"sluice.dev/sluice/ent/holding"
 	"sluice.dev/sluice/ent/hostname"
+	"sluice.dev/sluice/ent/identity"
+	"sluice.dev/sluice/ent/identityprovider"
 	"sluice.dev/sluice/ent/invitation"
 	"sluice.dev/sluice/ent/joinrequest"
+	"sluice.dev/sluice/ent/loginflow"
 	"sluice.dev/sluice/ent/loginrequest"
+	"sluice.dev/sluice/ent/logouttoken"
+	"sluice.dev/sluice/ent/mappedgrant"
 	"sluice.dev/sluice/ent/member"
 	"sluice.dev/sluice/ent/nameswitch"
 	"sluice.dev/sluice/ent/organization"
@@ -40,6 +47,7 @@ import (
 	"sluice.dev/sluice/ent/role"
 	"sluice.dev/sluice/ent/rolegrant"
 	"sluice.dev/sluice/ent/serviceaccount"
+	"sluice.dev/sluice/ent/session"
 	"sluice.dev/sluice/ent/spentversion"
 	"sluice.dev/sluice/ent/stagedversion"
 	"sluice.dev/sluice/ent/team"
@@ -215,6 +223,33 @@ func (f TraverseBlob) Traverse(ctx context.Context, q ent.Query) error {
 	return fmt.Errorf("unexpected query type %T. expect *ent.BlobQuery", q)
 }
 
+// The BreakGlassLinkFunc type is an adapter to allow the use of ordinary function as a Querier.
+type BreakGlassLinkFunc func(context.Context, *ent.BreakGlassLinkQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f BreakGlassLinkFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.BreakGlassLinkQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.BreakGlassLinkQuery", q)
+}
+
+// The TraverseBreakGlassLink type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseBreakGlassLink func(context.Context, *ent.BreakGlassLinkQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseBreakGlassLink) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseBreakGlassLink) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.BreakGlassLinkQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.BreakGlassLinkQuery", q)
+}
+
 // The CascadeFunc type is an adapter to allow the use of ordinary function as a Querier.
 type CascadeFunc func(context.Context, *ent.CascadeQuery) (ent.Value, error)
 
@@ -350,6 +385,33 @@ func (f TraverseFinding) Traverse(ctx context.Context, q ent.Query) error {
 	return fmt.Errorf("unexpected query type %T. expect *ent.FindingQuery", q)
 }
 
+// The GroupMappingFunc type is an adapter to allow the use of ordinary function as a Querier.
+type GroupMappingFunc func(context.Context, *ent.GroupMappingQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f GroupMappingFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.GroupMappingQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.GroupMappingQuery", q)
+}
+
+// The TraverseGroupMapping type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseGroupMapping func(context.Context, *ent.GroupMappingQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseGroupMapping) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseGroupMapping) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.GroupMappingQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.GroupMappingQuery", q)
+}
+
 // The HoldFunc type is an adapter to allow the use of ordinary function as a Querier.
 type HoldFunc func(context.Context, *ent.HoldQuery) (ent.Value, error)
 
@@ -431,6 +493,60 @@ func (f TraverseHostName) Traverse(ctx context.Context, q ent.Query) error {
 	return fmt.Errorf("unexpected query type %T. expect *ent.HostNameQuery", q)
 }
 
+// The IdentityFunc type is an adapter to allow the use of ordinary function as a Querier.
+type IdentityFunc func(context.Context, *ent.IdentityQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f IdentityFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.IdentityQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.IdentityQuery", q)
+}
+
+// The TraverseIdentity type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseIdentity func(context.Context, *ent.IdentityQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseIdentity) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseIdentity) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.IdentityQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.IdentityQuery", q)
+}
+
+// The IdentityProviderFunc type is an adapter to allow the use of ordinary function as a Querier.
+type IdentityProviderFunc func(context.Context, *ent.IdentityProviderQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f IdentityProviderFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.IdentityProviderQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.IdentityProviderQuery", q)
+}
+
+// The TraverseIdentityProvider type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseIdentityProvider func(context.Context, *ent.IdentityProviderQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseIdentityProvider) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseIdentityProvider) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.IdentityProviderQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.IdentityProviderQuery", q)
+}
+
 // The InvitationFunc type is an adapter to allow the use of ordinary function as a Querier.
 type InvitationFunc func(context.Context, *ent.InvitationQuery) (ent.Value, error)
 
@@ -485,6 +601,33 @@ func (f TraverseJoinRequest) Traverse(ctx context.Context, q ent.Query) error {
 	return fmt.Errorf("unexpected query type %T. expect *ent.JoinRequestQuery", q)
 }
 
+// The LoginFlowFunc type is an adapter to allow the use of ordinary function as a Querier.
+type LoginFlowFunc func(context.Context, *ent.LoginFlowQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f LoginFlowFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.LoginFlowQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.LoginFlowQuery", q)
+}
+
+// The TraverseLoginFlow type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseLoginFlow func(context.Context, *ent.LoginFlowQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseLoginFlow) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseLoginFlow) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.LoginFlowQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.LoginFlowQuery", q)
+}
+
 // The LoginRequestFunc type is an adapter to allow the use of ordinary function as a Querier.
 type LoginRequestFunc func(context.Context, *ent.LoginRequestQuery) (ent.Value, error)
 
@@ -510,6 +653,60 @@ func (f TraverseLoginRequest) Traverse(ctx context.Context, q ent.Query) error {
 		return f(ctx, q)
 	}
 	return fmt.Errorf("unexpected query type %T. expect *ent.LoginRequestQuery", q)
+}
+
+// The LogoutTokenFunc type is an adapter to allow the use of ordinary function as a Querier.
+type LogoutTokenFunc func(context.Context, *ent.LogoutTokenQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f LogoutTokenFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.LogoutTokenQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.LogoutTokenQuery", q)
+}
+
+// The TraverseLogoutToken type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseLogoutToken func(context.Context, *ent.LogoutTokenQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseLogoutToken) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseLogoutToken) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.LogoutTokenQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.LogoutTokenQuery", q)
+}
+
+// The MappedGrantFunc type is an adapter to allow the use of ordinary function as a Querier.
+type MappedGrantFunc func(context.Context, *ent.MappedGrantQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f MappedGrantFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.MappedGrantQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.MappedGrantQuery", q)
+}
+
+// The TraverseMappedGrant type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseMappedGrant func(context.Context, *ent.MappedGrantQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseMappedGrant) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseMappedGrant) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.MappedGrantQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.MappedGrantQuery", q)
 }
 
 // The MemberFunc type is an adapter to allow the use of ordinary function as a Querier.
@@ -944,6 +1141,33 @@ func (f TraverseServiceAccount) Traverse(ctx context.Context, q ent.Query) error
 	return fmt.Errorf("unexpected query type %T. expect *ent.ServiceAccountQuery", q)
 }
 
+// The SessionFunc type is an adapter to allow the use of ordinary function as a Querier.
+type SessionFunc func(context.Context, *ent.SessionQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f SessionFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.SessionQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.SessionQuery", q)
+}
+
+// The TraverseSession type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseSession func(context.Context, *ent.SessionQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseSession) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseSession) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.SessionQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.SessionQuery", q)
+}
+
 // The SpentVersionFunc type is an adapter to allow the use of ordinary function as a Querier.
 type SpentVersionFunc func(context.Context, *ent.SpentVersionQuery) (ent.Value, error)
 
@@ -1198,6 +1422,8 @@ func NewQuery(q ent.Query) (Query, error) {
 		return &query[*ent.AuditSealQuery, predicate.AuditSeal, auditseal.OrderOption]{typ: ent.TypeAuditSeal, tq: q}, nil
 	case *ent.BlobQuery:
 		return &query[*ent.BlobQuery, predicate.Blob, blob.OrderOption]{typ: ent.TypeBlob, tq: q}, nil
+	case *ent.BreakGlassLinkQuery:
+		return &query[*ent.BreakGlassLinkQuery, predicate.BreakGlassLink, breakglasslink.OrderOption]{typ: ent.TypeBreakGlassLink, tq: q}, nil
 	case *ent.CascadeQuery:
 		return &query[*ent.CascadeQuery, predicate.Cascade, cascade.OrderOption]{typ: ent.TypeCascade, tq: q}, nil
 	case *ent.DecisionQuery:
@@ -1208,18 +1434,30 @@ func NewQuery(q ent.Query) (Query, error) {
 		return &query[*ent.DistTagQuery, predicate.DistTag, disttag.OrderOption]{typ: ent.TypeDistTag, tq: q}, nil
 	case *ent.FindingQuery:
 		return &query[*ent.FindingQuery, predicate.Finding, finding.OrderOption]{typ: ent.TypeFinding, tq: q}, nil
+	case *ent.GroupMappingQuery:
+		return &query[*ent.GroupMappingQuery, predicate.GroupMapping, groupmapping.OrderOption]{typ: ent.TypeGroupMapping, tq: q}, nil
 	case *ent.HoldQuery:
 		return &query[*ent.HoldQuery, predicate.Hold, hold.OrderOption]{typ: ent.TypeHold, tq: q}, nil
 	case *ent.HoldingQuery:
 		return &query[*ent.HoldingQuery, predicate.Holding, holding.OrderOption]{typ: ent.TypeHolding, tq: q}, nil
 	case *ent.HostNameQuery:
 		return &query[*ent.HostNameQuery, predicate.HostName, hostname.OrderOption]{typ: ent.TypeHostName, tq: q}, nil
+	case *ent.IdentityQuery:
+		return &query[*ent.IdentityQuery, predicate.Identity, identity.OrderOption]{typ: ent.TypeIdentity, tq: q}, nil
+	case *ent.IdentityProviderQuery:
+		return &query[*ent.IdentityProviderQuery, predicate.IdentityProvider, identityprovider.OrderOption]{typ: ent.TypeIdentityProvider, tq: q}, nil
 	case *ent.InvitationQuery:
 		return &query[*ent.InvitationQuery, predicate.Invitation, invitation.OrderOption]{typ: ent.TypeInvitation, tq: q}, nil
 	case *ent.JoinRequestQuery:
 		return &query[*ent.JoinRequestQuery, predicate.JoinRequest, joinrequest.OrderOption]{typ: ent.TypeJoinRequest, tq: q}, nil
+	case *ent.LoginFlowQuery:
+		return &query[*ent.LoginFlowQuery, predicate.LoginFlow, loginflow.OrderOption]{typ: ent.TypeLoginFlow, tq: q}, nil
 	case *ent.LoginRequestQuery:
 		return &query[*ent.LoginRequestQuery, predicate.LoginRequest, loginrequest.OrderOption]{typ: ent.TypeLoginRequest, tq: q}, nil
+	case *ent.LogoutTokenQuery:
+		return &query[*ent.LogoutTokenQuery, predicate.LogoutToken, logouttoken.OrderOption]{typ: ent.TypeLogoutToken, tq: q}, nil
+	case *ent.MappedGrantQuery:
+		return &query[*ent.MappedGrantQuery, predicate.MappedGrant, mappedgrant.OrderOption]{typ: ent.TypeMappedGrant, tq: q}, nil
 	case *ent.MemberQuery:
 		return &query[*ent.MemberQuery, predicate.Member, member.OrderOption]{typ: ent.TypeMember, tq: q}, nil
 	case *ent.NameSwitchQuery:
@@ -1252,6 +1490,8 @@ func NewQuery(q ent.Query) (Query, error) {
 		return &query[*ent.RoleGrantQuery, predicate.RoleGrant, rolegrant.OrderOption]{typ: ent.TypeRoleGrant, tq: q}, nil
 	case *ent.ServiceAccountQuery:
 		return &query[*ent.ServiceAccountQuery, predicate.ServiceAccount, serviceaccount.OrderOption]{typ: ent.TypeServiceAccount, tq: q}, nil
+	case *ent.SessionQuery:
+		return &query[*ent.SessionQuery, predicate.Session, session.OrderOption]{typ: ent.TypeSession, tq: q}, nil
 	case *ent.SpentVersionQuery:
 		return &query[*ent.SpentVersionQuery, predicate.SpentVersion, spentversion.OrderOption]{typ: ent.TypeSpentVersion, tq: q}, nil
 	case *ent.StagedVersionQuery:

@@ -84,6 +84,22 @@ var (
 		Columns:    BlobsColumns,
 		PrimaryKey: []*schema.Column{BlobsColumns[0]},
 	}
+	// BreakGlassLinksColumns holds the columns for the "break_glass_links" table.
+	BreakGlassLinksColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "member_id", Type: field.TypeUUID},
+		{Name: "hash", Type: field.TypeBytes},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "expires_at", Type: field.TypeTime},
+		{Name: "used_at", Type: field.TypeTime, Nullable: true},
+	}
+	// BreakGlassLinksTable holds the schema information for the "break_glass_links" table.
+	BreakGlassLinksTable = &schema.Table{
+		Name:       "break_glass_links",
+		Columns:    BreakGlassLinksColumns,
+		PrimaryKey: []*schema.Column{BreakGlassLinksColumns[0]},
+	}
 	// CascadesColumns holds the columns for the "cascades" table.
 	CascadesColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
@@ -186,6 +202,22 @@ var (
 		Columns:    FindingsColumns,
 		PrimaryKey: []*schema.Column{FindingsColumns[0]},
 	}
+	// GroupMappingsColumns holds the columns for the "group_mappings" table.
+	GroupMappingsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "provider_id", Type: field.TypeUUID},
+		{Name: "group_name", Type: field.TypeString},
+		{Name: "role", Type: field.TypeString},
+		{Name: "registry_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "created_at", Type: field.TypeTime},
+	}
+	// GroupMappingsTable holds the schema information for the "group_mappings" table.
+	GroupMappingsTable = &schema.Table{
+		Name:       "group_mappings",
+		Columns:    GroupMappingsColumns,
+		PrimaryKey: []*schema.Column{GroupMappingsColumns[0]},
+	}
 	// HoldsColumns holds the columns for the "holds" table.
 	HoldsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
@@ -278,6 +310,48 @@ var (
 		Columns:    HostNamesColumns,
 		PrimaryKey: []*schema.Column{HostNamesColumns[0]},
 	}
+	// IdentitiesColumns holds the columns for the "identities" table.
+	IdentitiesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "member_id", Type: field.TypeUUID},
+		{Name: "issuer", Type: field.TypeString},
+		{Name: "subject", Type: field.TypeString},
+		{Name: "email", Type: field.TypeString, Default: ""},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "last_login_at", Type: field.TypeTime},
+	}
+	// IdentitiesTable holds the schema information for the "identities" table.
+	IdentitiesTable = &schema.Table{
+		Name:       "identities",
+		Columns:    IdentitiesColumns,
+		PrimaryKey: []*schema.Column{IdentitiesColumns[0]},
+	}
+	// IdentityProvidersColumns holds the columns for the "identity_providers" table.
+	IdentityProvidersColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "name", Type: field.TypeString},
+		{Name: "title", Type: field.TypeString},
+		{Name: "issuer", Type: field.TypeString},
+		{Name: "client_id", Type: field.TypeString},
+		{Name: "client_secret", Type: field.TypeBytes, Nullable: true},
+		{Name: "scopes", Type: field.TypeJSON},
+		{Name: "domains", Type: field.TypeJSON},
+		{Name: "claims", Type: field.TypeJSON},
+		{Name: "joins", Type: field.TypeBool, Default: false},
+		{Name: "join_role", Type: field.TypeString, Default: ""},
+		{Name: "exclusive", Type: field.TypeBool, Default: false},
+		{Name: "enabled", Type: field.TypeBool, Default: true},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "updated_at", Type: field.TypeTime},
+	}
+	// IdentityProvidersTable holds the schema information for the "identity_providers" table.
+	IdentityProvidersTable = &schema.Table{
+		Name:       "identity_providers",
+		Columns:    IdentityProvidersColumns,
+		PrimaryKey: []*schema.Column{IdentityProvidersColumns[0]},
+	}
 	// InvitationsColumns holds the columns for the "invitations" table.
 	InvitationsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
@@ -324,6 +398,24 @@ var (
 		Columns:    JoinRequestsColumns,
 		PrimaryKey: []*schema.Column{JoinRequestsColumns[0]},
 	}
+	// LoginFlowsColumns holds the columns for the "login_flows" table.
+	LoginFlowsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "state_hash", Type: field.TypeBytes},
+		{Name: "browser_hash", Type: field.TypeBytes},
+		{Name: "provider_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "sealed", Type: field.TypeBytes},
+		{Name: "ticket_hash", Type: field.TypeBytes, Nullable: true},
+		{Name: "ticket_sealed", Type: field.TypeBytes, Nullable: true},
+		{Name: "expires_at", Type: field.TypeTime},
+	}
+	// LoginFlowsTable holds the schema information for the "login_flows" table.
+	LoginFlowsTable = &schema.Table{
+		Name:       "login_flows",
+		Columns:    LoginFlowsColumns,
+		PrimaryKey: []*schema.Column{LoginFlowsColumns[0]},
+	}
 	// LoginRequestsColumns holds the columns for the "login_requests" table.
 	LoginRequestsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
@@ -343,6 +435,35 @@ var (
 		Name:       "login_requests",
 		Columns:    LoginRequestsColumns,
 		PrimaryKey: []*schema.Column{LoginRequestsColumns[0]},
+	}
+	// LogoutTokensColumns holds the columns for the "logout_tokens" table.
+	LogoutTokensColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "hash", Type: field.TypeBytes},
+		{Name: "expires_at", Type: field.TypeTime},
+	}
+	// LogoutTokensTable holds the schema information for the "logout_tokens" table.
+	LogoutTokensTable = &schema.Table{
+		Name:       "logout_tokens",
+		Columns:    LogoutTokensColumns,
+		PrimaryKey: []*schema.Column{LogoutTokensColumns[0]},
+	}
+	// MappedGrantsColumns holds the columns for the "mapped_grants" table.
+	MappedGrantsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "provider_id", Type: field.TypeUUID},
+		{Name: "member_id", Type: field.TypeUUID},
+		{Name: "role", Type: field.TypeString},
+		{Name: "registry_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "created_at", Type: field.TypeTime},
+	}
+	// MappedGrantsTable holds the schema information for the "mapped_grants" table.
+	MappedGrantsTable = &schema.Table{
+		Name:       "mapped_grants",
+		Columns:    MappedGrantsColumns,
+		PrimaryKey: []*schema.Column{MappedGrantsColumns[0]},
 	}
 	// MembersColumns holds the columns for the "members" table.
 	MembersColumns = []*schema.Column{
@@ -647,6 +768,32 @@ var (
 		Columns:    ServiceAccountsColumns,
 		PrimaryKey: []*schema.Column{ServiceAccountsColumns[0]},
 	}
+	// SessionsColumns holds the columns for the "sessions" table.
+	SessionsColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "member_id", Type: field.TypeUUID},
+		{Name: "hash", Type: field.TypeBytes},
+		{Name: "kind", Type: field.TypeEnum, Enums: []string{"OIDC", "BREAK_GLASS"}},
+		{Name: "provider_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "issuer", Type: field.TypeString, Default: ""},
+		{Name: "subject", Type: field.TypeString, Default: ""},
+		{Name: "sid", Type: field.TypeString, Default: ""},
+		{Name: "id_token", Type: field.TypeBytes, Nullable: true},
+		{Name: "ip", Type: field.TypeString, Default: ""},
+		{Name: "user_agent", Type: field.TypeString, Default: ""},
+		{Name: "created_at", Type: field.TypeTime},
+		{Name: "last_used_at", Type: field.TypeTime},
+		{Name: "expires_at", Type: field.TypeTime},
+		{Name: "ended_at", Type: field.TypeTime, Nullable: true},
+		{Name: "end_reason", Type: field.TypeString, Default: ""},
+	}
+	// SessionsTable holds the schema information for the "sessions" table.
+	SessionsTable = &schema.Table{
+		Name:       "sessions",
+		Columns:    SessionsColumns,
+		PrimaryKey: []*schema.Column{SessionsColumns[0]},
+	}
 	// SpentVersionsColumns holds the columns for the "spent_versions" table.
 	SpentVersionsColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
@@ -870,17 +1017,24 @@ var (
 		AuditEventsTable,
 		AuditSealsTable,
 		BlobsTable,
+		BreakGlassLinksTable,
 		CascadesTable,
 		DecisionsTable,
 		DeprecationsTable,
 		DistTagsTable,
 		FindingsTable,
+		GroupMappingsTable,
 		HoldsTable,
 		HoldingsTable,
 		HostNamesTable,
+		IdentitiesTable,
+		IdentityProvidersTable,
 		InvitationsTable,
 		JoinRequestsTable,
+		LoginFlowsTable,
 		LoginRequestsTable,
+		LogoutTokensTable,
+		MappedGrantsTable,
 		MembersTable,
 		NameSwitchesTable,
 		OrganizationsTable,
@@ -897,6 +1051,7 @@ var (
 		RolesTable,
 		RoleGrantsTable,
 		ServiceAccountsTable,
+		SessionsTable,
 		SpentVersionsTable,
 		StagedVersionsTable,
 		TeamsTable,
@@ -922,6 +1077,9 @@ func init() {
 	BlobsTable.Annotation = &entsql.Annotation{
 		Table: "blobs",
 	}
+	BreakGlassLinksTable.Annotation = &entsql.Annotation{
+		Table: "break_glass_links",
+	}
 	CascadesTable.Annotation = &entsql.Annotation{
 		Table: "cascades",
 	}
@@ -937,6 +1095,9 @@ func init() {
 	FindingsTable.Annotation = &entsql.Annotation{
 		Table: "findings",
 	}
+	GroupMappingsTable.Annotation = &entsql.Annotation{
+		Table: "group_mappings",
+	}
 	HoldsTable.ForeignKeys[0].RefTable = RegistriesTable
 	HoldsTable.ForeignKeys[1].RefTable = HoldsTable
 	HoldsTable.Annotation = &entsql.Annotation{
@@ -951,14 +1112,29 @@ func init() {
 	HostNamesTable.Annotation = &entsql.Annotation{
 		Table: "host_names",
 	}
+	IdentitiesTable.Annotation = &entsql.Annotation{
+		Table: "identities",
+	}
+	IdentityProvidersTable.Annotation = &entsql.Annotation{
+		Table: "identity_providers",
+	}
 	InvitationsTable.Annotation = &entsql.Annotation{
 		Table: "invitations",
 	}
 	JoinRequestsTable.Annotation = &entsql.Annotation{
 		Table: "join_requests",
 	}
+	LoginFlowsTable.Annotation = &entsql.Annotation{
+		Table: "login_flows",
+	}
 	LoginRequestsTable.Annotation = &entsql.Annotation{
 		Table: "login_requests",
+	}
+	LogoutTokensTable.Annotation = &entsql.Annotation{
+		Table: "logout_tokens",
+	}
+	MappedGrantsTable.Annotation = &entsql.Annotation{
+		Table: "mapped_grants",
 	}
 	MembersTable.Annotation = &entsql.Annotation{
 		Table: "members",
@@ -1009,6 +1185,9 @@ func init() {
 	}
 	ServiceAccountsTable.Annotation = &entsql.Annotation{
 		Table: "service_accounts",
+	}
+	SessionsTable.Annotation = &entsql.Annotation{
+		Table: "sessions",
 	}
 	SpentVersionsTable.Annotation = &entsql.Annotation{
 		Table: "spent_versions",

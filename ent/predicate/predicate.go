@@ -18,6 +18,9 @@ type AuditSeal func(*sql.Selector)
 // Blob is the predicate function for blob builders.
 type Blob func(*sql.Selector)
 
+// BreakGlassLink is the predicate function for breakglasslink builders.
+type BreakGlassLink func(*sql.Selector)
+
 // Cascade is the predicate function for cascade builders.
 type Cascade func(*sql.Selector)
 
@@ -33,6 +36,9 @@ type DistTag func(*sql.Selector)
 // Finding is the predicate function for finding builders.
 type Finding func(*sql.Selector)
 
+// GroupMapping is the predicate function for groupmapping builders.
+type GroupMapping func(*sql.Selector)
+
 // Hold is the predicate function for hold builders.
 type Hold func(*sql.Selector)
 
@@ -42,14 +48,29 @@ type Holding func(*sql.Selector)
 // HostName is the predicate function for hostname builders.
 type HostName func(*sql.Selector)
 
+// Identity is the predicate function for identity builders.
+type Identity func(*sql.Selector)
+
+// IdentityProvider is the predicate function for identityprovider builders.
+type IdentityProvider func(*sql.Selector)
+
 // Invitation is the predicate function for invitation builders.
 type Invitation func(*sql.Selector)
 
 // JoinRequest is the predicate function for joinrequest builders.
 type JoinRequest func(*sql.Selector)
 
+// LoginFlow is the predicate function for loginflow builders.
+type LoginFlow func(*sql.Selector)
+
 // LoginRequest is the predicate function for loginrequest builders.
 type LoginRequest func(*sql.Selector)
+
+// LogoutToken is the predicate function for logouttoken builders.
+type LogoutToken func(*sql.Selector)
+
+// MappedGrant is the predicate function for mappedgrant builders.
+type MappedGrant func(*sql.Selector)
 
 // Member is the predicate function for member builders.
 type Member func(*sql.Selector)
@@ -98,6 +119,9 @@ type RoleGrant func(*sql.Selector)
 
 // ServiceAccount is the predicate function for serviceaccount builders.
 type ServiceAccount func(*sql.Selector)
+
+// Session is the predicate function for session builders.
+type Session func(*sql.Selector)
 
 // SpentVersion is the predicate function for spentversion builders.
 type SpentVersion func(*sql.Selector)

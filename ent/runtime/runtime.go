@@ -10,17 +10,24 @@ import (
 	"sluice.dev/sluice/ent/advisory"
 	"sluice.dev/sluice/ent/auditevent"
 	"sluice.dev/sluice/ent/auditseal"
+	"sluice.dev/sluice/ent/breakglasslink"
 	"sluice.dev/sluice/ent/cascade"
 	"sluice.dev/sluice/ent/decision"
 	"sluice.dev/sluice/ent/deprecation"
 	"sluice.dev/sluice/ent/disttag"
 	"sluice.dev/sluice/ent/finding"
+	"sluice.dev/sluice/ent/groupmapping"
 	"sluice.dev/sluice/ent/hold"
 	"sluice.dev/sluice/ent/holding"
 	"sluice.dev/sluice/ent/hostname"
+	"sluice.dev/sluice/ent/identity"
+	"sluice.dev/sluice/ent/identityprovider"
 	"sluice.dev/sluice/ent/invitation"
 	"sluice.dev/sluice/ent/joinrequest"
+	"sluice.dev/sluice/ent/loginflow"
 	"sluice.dev/sluice/ent/loginrequest"
+	"sluice.dev/sluice/ent/logouttoken"
+	"sluice.dev/sluice/ent/mappedgrant"
 	"sluice.dev/sluice/ent/member"
 	"sluice.dev/sluice/ent/nameswitch"
 	"sluice.dev/sluice/ent/organization"
@@ -38,6 +45,7 @@ import (
 	"sluice.dev/sluice/ent/rolegrant"
 	"sluice.dev/sluice/ent/schema"
 	"sluice.dev/sluice/ent/serviceaccount"
+	"sluice.dev/sluice/ent/session"
 	"sluice.dev/sluice/ent/spentversion"
 	"sluice.dev/sluice/ent/stagedversion"
 	"sluice.dev/sluice/ent/team"
@@ -106,6 +114,19 @@ func init() {
 	auditsealDescID := auditsealMixinFields0[0].Descriptor()
 	// auditseal.DefaultID holds the default value on creation for the id field.
 	auditseal.DefaultID = auditsealDescID.Default.(func() uuid.UUID)
+	breakglasslinkMixin := schema.BreakGlassLink{}.Mixin()
+	breakglasslinkMixinHooks1 := breakglasslinkMixin[1].Hooks()
+	breakglasslink.Hooks[0] = breakglasslinkMixinHooks1[0]
+	breakglasslinkMixinInters1 := breakglasslinkMixin[1].Interceptors()
+	breakglasslink.Interceptors[0] = breakglasslinkMixinInters1[0]
+	breakglasslinkMixinFields0 := breakglasslinkMixin[0].Fields()
+	_ = breakglasslinkMixinFields0
+	breakglasslinkFields := schema.BreakGlassLink{}.Fields()
+	_ = breakglasslinkFields
+	// breakglasslinkDescID is the schema descriptor for id field.
+	breakglasslinkDescID := breakglasslinkMixinFields0[0].Descriptor()
+	// breakglasslink.DefaultID holds the default value on creation for the id field.
+	breakglasslink.DefaultID = breakglasslinkDescID.Default.(func() uuid.UUID)
 	cascadeMixin := schema.Cascade{}.Mixin()
 	cascadeMixinHooks1 := cascadeMixin[1].Hooks()
 	cascade.Hooks[0] = cascadeMixinHooks1[0]
@@ -189,6 +210,19 @@ func init() {
 	findingDescID := findingMixinFields0[0].Descriptor()
 	// finding.DefaultID holds the default value on creation for the id field.
 	finding.DefaultID = findingDescID.Default.(func() uuid.UUID)
+	groupmappingMixin := schema.GroupMapping{}.Mixin()
+	groupmappingMixinHooks1 := groupmappingMixin[1].Hooks()
+	groupmapping.Hooks[0] = groupmappingMixinHooks1[0]
+	groupmappingMixinInters1 := groupmappingMixin[1].Interceptors()
+	groupmapping.Interceptors[0] = groupmappingMixinInters1[0]
+	groupmappingMixinFields0 := groupmappingMixin[0].Fields()
+	_ = groupmappingMixinFields0
+	groupmappingFields := schema.GroupMapping{}.Fields()
+	_ = groupmappingFields
+	// groupmappingDescID is the schema descriptor for id field.
+	groupmappingDescID := groupmappingMixinFields0[0].Descriptor()
+	// groupmapping.DefaultID holds the default value on creation for the id field.
+	groupmapping.DefaultID = groupmappingDescID.Default.(func() uuid.UUID)
 	holdMixin := schema.Hold{}.Mixin()
 	holdMixinHooks1 := holdMixin[1].Hooks()
 	hold.Hooks[0] = holdMixinHooks1[0]
@@ -244,6 +278,64 @@ func init() {
 	hostnameDescID := hostnameMixinFields0[0].Descriptor()
 	// hostname.DefaultID holds the default value on creation for the id field.
 	hostname.DefaultID = hostnameDescID.Default.(func() uuid.UUID)
+	identityMixin := schema.Identity{}.Mixin()
+	identityMixinHooks1 := identityMixin[1].Hooks()
+	identity.Hooks[0] = identityMixinHooks1[0]
+	identityMixinInters1 := identityMixin[1].Interceptors()
+	identity.Interceptors[0] = identityMixinInters1[0]
+	identityMixinFields0 := identityMixin[0].Fields()
+	_ = identityMixinFields0
+	identityFields := schema.Identity{}.Fields()
+	_ = identityFields
+	// identityDescEmail is the schema descriptor for email field.
+	identityDescEmail := identityFields[3].Descriptor()
+	// identity.DefaultEmail holds the default value on creation for the email field.
+	identity.DefaultEmail = identityDescEmail.Default.(string)
+	// identityDescID is the schema descriptor for id field.
+	identityDescID := identityMixinFields0[0].Descriptor()
+	// identity.DefaultID holds the default value on creation for the id field.
+	identity.DefaultID = identityDescID.Default.(func() uuid.UUID)
+	identityproviderMixin := schema.IdentityProvider{}.Mixin()
+	identityproviderMixinHooks1 := identityproviderMixin[1].Hooks()
+	identityprovider.Hooks[0] = identityproviderMixinHooks1[0]
+	identityproviderMixinInters1 := identityproviderMixin[1].Interceptors()
+	identityprovider.Interceptors[0] = identityproviderMixinInters1[0]
+	identityproviderMixinFields0 := identityproviderMixin[0].Fields()
+	_ = identityproviderMixinFields0
+	identityproviderFields := schema.IdentityProvider{}.Fields()
+	_ = identityproviderFields
+	// identityproviderDescScopes is the schema descriptor for scopes field.
+	identityproviderDescScopes := identityproviderFields[5].Descriptor()
+	// identityprovider.DefaultScopes holds the default value on creation for the scopes field.
+	identityprovider.DefaultScopes = identityproviderDescScopes.Default.([]string)
+	// identityproviderDescDomains is the schema descriptor for domains field.
+	identityproviderDescDomains := identityproviderFields[6].Descriptor()
+	// identityprovider.DefaultDomains holds the default value on creation for the domains field.
+	identityprovider.DefaultDomains = identityproviderDescDomains.Default.([]string)
+	// identityproviderDescClaims is the schema descriptor for claims field.
+	identityproviderDescClaims := identityproviderFields[7].Descriptor()
+	// identityprovider.DefaultClaims holds the default value on creation for the claims field.
+	identityprovider.DefaultClaims = identityproviderDescClaims.Default.(map[string]string)
+	// identityproviderDescJoins is the schema descriptor for joins field.
+	identityproviderDescJoins := identityproviderFields[8].Descriptor()
+	// identityprovider.DefaultJoins holds the default value on creation for the joins field.
+	identityprovider.DefaultJoins = identityproviderDescJoins.Default.(bool)
+	// identityproviderDescJoinRole is the schema descriptor for join_role field.
+	identityproviderDescJoinRole := identityproviderFields[9].Descriptor()
+	// identityprovider.DefaultJoinRole holds the default value on creation for the join_role field.
+	identityprovider.DefaultJoinRole = identityproviderDescJoinRole.Default.(string)
+	// identityproviderDescExclusive is the schema descriptor for exclusive field.
+	identityproviderDescExclusive := identityproviderFields[10].Descriptor()
+	// identityprovider.DefaultExclusive holds the default value on creation for the exclusive field.
+	identityprovider.DefaultExclusive = identityproviderDescExclusive.Default.(bool)
+	// identityproviderDescEnabled is the schema descriptor for enabled field.
+	identityproviderDescEnabled := identityproviderFields[11].Descriptor()
+	// identityprovider.DefaultEnabled holds the default value on creation for the enabled field.
+	identityprovider.DefaultEnabled = identityproviderDescEnabled.Default.(bool)
+	// identityproviderDescID is the schema descriptor for id field.
+	identityproviderDescID := identityproviderMixinFields0[0].Descriptor()
+	// identityprovider.DefaultID holds the default value on creation for the id field.
+	identityprovider.DefaultID = identityproviderDescID.Default.(func() uuid.UUID)
 	invitationMixin := schema.Invitation{}.Mixin()
 	invitationMixinHooks1 := invitationMixin[1].Hooks()
 	invitation.Hooks[0] = invitationMixinHooks1[0]
@@ -294,6 +386,19 @@ func init() {
 	joinrequestDescID := joinrequestMixinFields0[0].Descriptor()
 	// joinrequest.DefaultID holds the default value on creation for the id field.
 	joinrequest.DefaultID = joinrequestDescID.Default.(func() uuid.UUID)
+	loginflowMixin := schema.LoginFlow{}.Mixin()
+	loginflowMixinHooks1 := loginflowMixin[1].Hooks()
+	loginflow.Hooks[0] = loginflowMixinHooks1[0]
+	loginflowMixinInters1 := loginflowMixin[1].Interceptors()
+	loginflow.Interceptors[0] = loginflowMixinInters1[0]
+	loginflowMixinFields0 := loginflowMixin[0].Fields()
+	_ = loginflowMixinFields0
+	loginflowFields := schema.LoginFlow{}.Fields()
+	_ = loginflowFields
+	// loginflowDescID is the schema descriptor for id field.
+	loginflowDescID := loginflowMixinFields0[0].Descriptor()
+	// loginflow.DefaultID holds the default value on creation for the id field.
+	loginflow.DefaultID = loginflowDescID.Default.(func() uuid.UUID)
 	loginrequestMixin := schema.LoginRequest{}.Mixin()
 	loginrequestMixinHooks1 := loginrequestMixin[1].Hooks()
 	loginrequest.Hooks[0] = loginrequestMixinHooks1[0]
@@ -311,6 +416,32 @@ func init() {
 	loginrequestDescID := loginrequestMixinFields0[0].Descriptor()
 	// loginrequest.DefaultID holds the default value on creation for the id field.
 	loginrequest.DefaultID = loginrequestDescID.Default.(func() uuid.UUID)
+	logouttokenMixin := schema.LogoutToken{}.Mixin()
+	logouttokenMixinHooks1 := logouttokenMixin[1].Hooks()
+	logouttoken.Hooks[0] = logouttokenMixinHooks1[0]
+	logouttokenMixinInters1 := logouttokenMixin[1].Interceptors()
+	logouttoken.Interceptors[0] = logouttokenMixinInters1[0]
+	logouttokenMixinFields0 := logouttokenMixin[0].Fields()
+	_ = logouttokenMixinFields0
+	logouttokenFields := schema.LogoutToken{}.Fields()
+	_ = logouttokenFields
+	// logouttokenDescID is the schema descriptor for id field.
+	logouttokenDescID := logouttokenMixinFields0[0].Descriptor()
+	// logouttoken.DefaultID holds the default value on creation for the id field.
+	logouttoken.DefaultID = logouttokenDescID.Default.(func() uuid.UUID)
+	mappedgrantMixin := schema.MappedGrant{}.Mixin()
+	mappedgrantMixinHooks1 := mappedgrantMixin[1].Hooks()
+	mappedgrant.Hooks[0] = mappedgrantMixinHooks1[0]
+	mappedgrantMixinInters1 := mappedgrantMixin[1].Interceptors()
+	mappedgrant.Interceptors[0] = mappedgrantMixinInters1[0]
+	mappedgrantMixinFields0 := mappedgrantMixin[0].Fields()
+	_ = mappedgrantMixinFields0
+	mappedgrantFields := schema.MappedGrant{}.Fields()
+	_ = mappedgrantFields
+	// mappedgrantDescID is the schema descriptor for id field.
+	mappedgrantDescID := mappedgrantMixinFields0[0].Descriptor()
+	// mappedgrant.DefaultID holds the default value on creation for the id field.
+	mappedgrant.DefaultID = mappedgrantDescID.Default.(func() uuid.UUID)
 	memberMixin := schema.Member{}.Mixin()
 	memberMixinHooks1 := memberMixin[1].Hooks()
 	member.Hooks[0] = memberMixinHooks1[0]
@@ -619,6 +750,43 @@ func init() {
 	serviceaccountDescID := serviceaccountMixinFields0[0].Descriptor()
 	// serviceaccount.DefaultID holds the default value on creation for the id field.
 	serviceaccount.DefaultID = serviceaccountDescID.Default.(func() uuid.UUID)
+	sessionMixin := schema.Session{}.Mixin()
+	sessionMixinHooks1 := sessionMixin[1].Hooks()
+	session.Hooks[0] = sessionMixinHooks1[0]
+	sessionMixinInters1 := sessionMixin[1].Interceptors()
+	session.Interceptors[0] = sessionMixinInters1[0]
+	sessionMixinFields0 := sessionMixin[0].Fields()
+	_ = sessionMixinFields0
+	sessionFields := schema.Session{}.Fields()
+	_ = sessionFields
+	// sessionDescIssuer is the schema descriptor for issuer field.
+	sessionDescIssuer := sessionFields[4].Descriptor()
+	// session.DefaultIssuer holds the default value on creation for the issuer field.
+	session.DefaultIssuer = sessionDescIssuer.Default.(string)
+	// sessionDescSubject is the schema descriptor for subject field.
+	sessionDescSubject := sessionFields[5].Descriptor()
+	// session.DefaultSubject holds the default value on creation for the subject field.
+	session.DefaultSubject = sessionDescSubject.Default.(string)
+	// sessionDescSid is the schema descriptor for sid field.
+	sessionDescSid := sessionFields[6].Descriptor()
+	// session.DefaultSid holds the default value on creation for the sid field.
+	session.DefaultSid = sessionDescSid.Default.(string)
+	// sessionDescIP is the schema descriptor for ip field.
+	sessionDescIP := sessionFields[8].Descriptor()
+	// session.DefaultIP holds the default value on creation for the ip field.
+	session.DefaultIP = sessionDescIP.Default.(string)
+	// sessionDescUserAgent is the schema descriptor for user_agent field.
+	sessionDescUserAgent := sessionFields[9].Descriptor()
+	// session.DefaultUserAgent holds the default value on creation for the user_agent field.
+	session.DefaultUserAgent = sessionDescUserAgent.Default.(string)
+	// sessionDescEndReason is the schema descriptor for end_reason field.
+	sessionDescEndReason := sessionFields[14].Descriptor()
+	// session.DefaultEndReason holds the default value on creation for the end_reason field.
+	session.DefaultEndReason = sessionDescEndReason.Default.(string)
+	// sessionDescID is the schema descriptor for id field.
+	sessionDescID := sessionMixinFields0[0].Descriptor()
+	// session.DefaultID holds the default value on creation for the id field.
+	session.DefaultID = sessionDescID.Default.(func() uuid.UUID)
 	spentversionMixin := schema.SpentVersion{}.Mixin()
 	spentversionMixinHooks1 := spentversionMixin[1].Hooks()
 	spentversion.Hooks[0] = spentversionMixinHooks1[0]

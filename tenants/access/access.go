@@ -44,7 +44,6 @@ type Service struct {
 	states  *recall.Memory[uuid.UUID, *state]
 	unknown *otter.Cache[unknownToken, struct{}]
 	used    usage
-	ends    []func(context.Context, *db.Tx, uuid.UUID) error
 }
 
 // unknownToken is a hash that is no token of the organization. That stays true
@@ -69,15 +68,6 @@ func New(d *db.DB, log *audit.Log, now func() time.Time) *Service {
 		}
 	}, s.states.ForgetAll)
 	return s
-}
-
-// OnEnd calls fn in the transaction that ends a membership, with the member, so
-// that what belongs to them elsewhere (sessions, identities) ends with it or
-// the membership stays. Without it a member's session is no use either, since
-// [Service.MemberSubject] and every question about its subject refuse at once.
-// Call it before the service is used.
-func (s *Service) OnEnd(fn func(ctx context.Context, tx *db.Tx, member uuid.UUID) error) {
-	s.ends = append(s.ends, fn)
 }
 
 // Can reports whether the subject may do the action on the registry, or on the

@@ -13,6 +13,7 @@ import (
 	"sluice.dev/sluice/ent"
 	"sluice.dev/sluice/ent/db"
 	"sluice.dev/sluice/ent/member"
+	"sluice.dev/sluice/ent/session"
 	"sluice.dev/sluice/ent/token"
 	"sluice.dev/sluice/tenants/audit"
 	"sluice.dev/sluice/tenants/errs"
@@ -123,8 +124,7 @@ func (s *Service) DeactivateMember(ctx context.Context, id uuid.UUID) error {
 	})
 }
 
-// end takes an active member's access away: credentials, and what others hold
-// of theirs ([Service.OnEnd]).
+// end takes an active member's access away, with tokens and sessions.
 func (t *turn) end(ctx context.Context, m *ent.Member, action string) error {
 	now := t.s.now()
 	if err := t.Ent.Member.UpdateOne(m).SetDeactivatedAt(now).Exec(ctx); err != nil {
@@ -134,12 +134,18 @@ func (t *turn) end(ctx context.Context, m *ent.Member, action string) error {
 	if err != nil {
 		return err
 	}
-	for _, end := range t.s.ends {
-		if err := end(ctx, t.Tx, m.ID); err != nil {
-			return err
-		}
+	sessions, err := t.endSessions(ctx, m.ID, now)
+	if err != nil {
+		return err
 	}
-	return t.done(ctx, memberEvent(action, m, map[string]int{"tokensRevoked": n}))
+	return t.done(ctx, memberEvent(action, m, map[string]int{"tokensRevoked": n, "sessionsEnded": sessions}))
+}
+
+// endSessions ends a member's sessions for good: reactivating the member brings
+// none of them back.
+func (t *turn) endSessions(ctx context.Context, member uuid.UUID, at time.Time) (int, error) {
+	t.Changed(db.Change{Kind: db.Login, Org: t.org})
+	return t.Ent.Session.Update().Where(session.MemberID(member), session.EndedAtIsNil()).SetEndedAt(at).SetEndReason("DEACTIVATED").Save(ctx)
 }
 
 // ReactivateMember takes a person in again, with the grants they had but none

@@ -31,7 +31,7 @@ var outside = []string{"net/http", "github.com/99designs/gqlgen/...", "github.co
 // services in the order in which they stand on one another: each may import
 // those before it.
 var services = []string{
-	"tenants/audit/...", "tenants/org/...", "tenants/access/...", "tenants/registry/...", "tenants/catalog/...",
+	"tenants/audit/...", "tenants/org/...", "tenants/access/...", "tenants/registry/...", "tenants/login/...", "tenants/catalog/...",
 	"tenants/advisory/...", "tenants/quarantine/...", "tenants/finding/...", "tenants/gate/...", "tenants/intake/...",
 }
 
@@ -94,6 +94,17 @@ func table() []row {
 			why:   "checks what an outside issuer says, whose keys come through the guarded client; who is trusted is behind the services (F6)",
 		},
 		{
+			packages: []string{"protocol/oidc/..."}, may: []string{"protocol/upstream/...", "tenants/login", "tenants/errs"},
+			never: []string{"entgo.io/...", "github.com/jackc/..."},
+			why:   "asks identity providers through the guarded client (F6); who somebody is here, login decides",
+		},
+		{
+			packages: []string{"protocol/pages/..."},
+			may:      join([]string{"protocol", "protocol/oidc/...", "tenants/login", "tenants/access"}, leaves),
+			never:    []string{"entgo.io/...", "github.com/jackc/..."},
+			why:      "pages for people who log in: cookies and forms; what they may do is the services' answer",
+		},
+		{
 			packages: []string{"protocol"},
 			may:      join([]string{"tenants/org/...", "tenants/registry/...", "tenants/access/...", "tenants/gate/...", "tenants/policy", "tenants/audit"}, leaves),
 			never:    []string{"entgo.io/...", "github.com/jackc/..."},
@@ -118,7 +129,7 @@ func table() []row {
 			packages: []string{s},
 			may:      join([]string{"ent", "ent/...", "tenants/blob/...", "jobs/spec/..."}, leaves, pureRules, services[:i+1]),
 			never:    outside,
-			why:      "services stand on the ones below them, audit < org < access < registry < catalog < advisory < quarantine < finding < gate < intake, and know neither HTTP nor GraphQL nor workers",
+			why:      "services stand on the ones below them, audit < org < access < registry < login < catalog < advisory < quarantine < finding < gate < intake, and know neither HTTP nor GraphQL nor workers",
 		})
 	}
 	for _, eco := range []string{"npm", "pypi", "maven", "nuget"} {
