@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"hash/crc32"
 	"testing"
 	"time"
 
@@ -211,21 +212,21 @@ func (f *filler) log() error {
 func (f *filler) community() error {
 	c, member := f.tx.Ent, f.id("members")
 	err := each(f.ctx, []interface{ Exec(context.Context) error }{
-		c.Team.Create().SetOrgID(f.claim).SetID(f.note("teams")).SetName("platform").SetCreatedAt(noon),
+		c.Team.Create().SetOrgID(f.claim).SetID(f.note("teams")).SetName("platform-" + f.suffix).SetCreatedAt(noon),
 		c.TeamMember.Create().SetOrgID(f.claim).SetID(f.note("team_members")).SetTeamID(f.id("teams")).SetMemberID(member).SetCreatedAt(noon),
-		c.ServiceAccount.Create().SetOrgID(f.claim).SetID(f.note("service_accounts")).SetName("ci").SetCreatedAt(noon),
+		c.ServiceAccount.Create().SetOrgID(f.claim).SetID(f.note("service_accounts")).SetName("ci-" + f.suffix).SetCreatedAt(noon),
 		c.Token.Create().SetOrgID(f.claim).SetID(f.note("tokens")).SetServiceID(f.id("service_accounts")).SetName("of an account").
 			SetHash([]byte("account " + f.suffix)).SetHint("abcd").SetCreatedAt(noon),
 		c.Invitation.Create().SetOrgID(f.claim).SetID(f.note("invitations")).SetEmail("bob@" + f.suffix).SetRoles(json.RawMessage("[]")).
 			SetSecretHash([]byte("i" + f.suffix)).SetInviterKind("SYSTEM").SetInvitedBy("test").SetCreatedAt(noon).SetSentAt(noon).SetExpiresAt(noon).SetMemberID(member),
-		c.JoinRequest.Create().SetOrgID(f.claim).SetID(f.note("join_requests")).SetIssuer("https://id.example").SetSubject("1").SetEmail("eve@" + f.suffix).
+		c.JoinRequest.Create().SetOrgID(f.claim).SetID(f.note("join_requests")).SetIssuer("https://id." + f.suffix).SetSubject("1").SetEmail("eve@" + f.suffix).
 			SetCreatedAt(noon).SetMemberID(member),
-		c.AuditSeal.Create().SetOrgID(f.claim).SetID(f.note("audit_seals")).SetSeq(1).SetEventID(f.id("audit_events")).SetPrev([]byte{0}).SetHash([]byte{1}).SetSealedAt(noon),
+		c.AuditSeal.Create().SetOrgID(f.claim).SetID(f.note("audit_seals")).SetSeq(f.seq()).SetEventID(f.id("audit_events")).SetPrev([]byte{0}).SetHash([]byte{1}).SetSealedAt(noon),
 	})
 	if err != nil {
 		return err
 	}
-	_, err = f.tx.Exec(f.ctx, `INSERT INTO organization_usage (org_id, storage, measured_at) VALUES (current_setting('app.org')::uuid, 3, $1)`, noon)
+	_, err = f.tx.Exec(f.ctx, `INSERT INTO organization_usage (org_id, storage, measured_at) VALUES (current_setting('app.org')::uuid, 3, $1) ON CONFLICT (org_id) DO UPDATE SET storage = 4`, noon)
 	return err
 }
 
@@ -247,3 +248,6 @@ func keepBlob(ctx context.Context, tx *db.Tx, text string, at time.Time) string 
 	}
 	return digest
 }
+
+// seq is a place in the audit chain that no other filling takes.
+func (f *filler) seq() int64 { return int64(crc32.ChecksumIEEE([]byte(f.suffix))) }

@@ -119,12 +119,13 @@ func (s *Sealer) write(ctx context.Context, tx *db.Tx, org uuid.UUID, head Head,
 	b := &pgx.Batch{}
 	for _, e := range events {
 		e.Seq, e.SealedAt = head.Seq+1, at
+		prev := head.Hash // of its own: the batch reads it when head is further
 		hash, err := e.hashAfter(head.Hash)
 		if err != nil {
 			return err
 		}
 		b.Queue(`INSERT INTO audit_seals (id, org_id, seq, event_id, prev, hash, sealed_at) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-			uuid.Must(uuid.NewV7()), org, e.Seq, e.ID, head.Hash[:], hash[:], at)
+			uuid.Must(uuid.NewV7()), org, e.Seq, e.ID, prev[:], hash[:], at)
 		b.Queue(`DELETE FROM audit_pending WHERE org_id = $1 AND event_id = $2`, org, e.ID)
 		head = Head{e.Seq, hash}
 	}
