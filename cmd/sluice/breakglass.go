@@ -21,7 +21,7 @@ type breakGlassCmd struct {
 	Slug   string `arg:"" help:"The organization."`
 	Owner  string `help:"E-mail address of an active owner, whose session the link opens." required:""`
 	Reason string `help:"Why; the audit log shows it."`
-	At     string `help:"The organization's own address, where people log in, for example https://acme.sluice.example; with --data, that of the running 'sluice dev'." env:"SLUICE_ORGANIZATION_URL"`
+	At     string `help:"The organization's own address, where people log in, for example https://acme.sluice.example; with --data, that of the running 'sluice dev'."`
 	Data   string `help:"Data folder of a running 'sluice dev'; an alternative to --database-url." type:"path" env:"SLUICE_DATA"`
 }
 
