@@ -86,11 +86,20 @@ func TestReadmeNamesEverySetting(t *testing.T) {
 		t.Fatal(err)
 	}
 	readme := read(t, filepath.Join(top, "README.md"))
-	tag := regexp.MustCompile(`env:"(SLUICE_[A-Z_]+)"`)
+	// Settings of a group have a prefix, which stands where the group is embedded,
+	// in the same file.
+	tag, group := regexp.MustCompile(`env:"([A-Z_]+)"`), regexp.MustCompile(`envprefix:"([A-Z_]+)"`)
 	settings := map[string]bool{}
 	for _, source := range sources {
-		for _, m := range tag.FindAllStringSubmatch(read(t, source), -1) {
-			settings[m[1]] = true
+		text := read(t, source)
+		for _, m := range tag.FindAllStringSubmatch(text, -1) {
+			if strings.HasPrefix(m[1], "SLUICE_") {
+				settings[m[1]] = true
+				continue
+			}
+			for _, prefix := range group.FindAllStringSubmatch(text, -1) {
+				settings[prefix[1]+m[1]] = true
+			}
 		}
 	}
 	if len(settings) < 10 {
