@@ -112,7 +112,7 @@ func (r *resolver) lookupOther(ctx context.Context, id api.ID) (any, error) {
 			return audit.RecordedByID(ctx, tx, id.Text)
 		}))
 	}
-	return nil, nil
+	return lookupPeople(ctx, id)
 }
 
 // there keeps a nil pointer from becoming an object.
@@ -155,6 +155,11 @@ func (r *resolver) see(ctx context.Context, id api.ID, typ string) (any, error) 
 	}
 	if t, ok := obj.(*access.Token); ok && t.MemberID != uuid.Nil && t.MemberID == access.Of(ctx).MemberID {
 		return obj, nil // one's own
+	}
+	if _, ok := obj.(*access.RoleGrant); ok {
+		if may, err := r.may(ctx, access.MemberRead); err != nil || may {
+			return obj, err
+		}
 	}
 	if need.anywhere {
 		_, err = r.reaching(ctx, need.by, true)

@@ -95,21 +95,6 @@ func (q queries) AuditEvents(ctx context.Context, first *int, after *string, fil
 	return out, nil
 }
 
-func (q queries) Members(ctx context.Context, first *int, after *string) (*api.MemberConnection, error) {
-	w, page, err := accessPage(first, after)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := q.Access.Members(ctx, page)
-	if err != nil {
-		return nil, err
-	}
-	out := &api.MemberConnection{}
-	out.Edges, out.PageInfo = connect(w, rows, func(m access.Member) string { return cursor(byID, m.ID.String()) },
-		func(m access.Member, c string) *api.MemberEdge { return &api.MemberEdge{Cursor: c, Node: &m} })
-	return out, nil
-}
-
 // accessPage is a page of the lists of package access.
 func accessPage(first *int, after *string) (window, access.Page, error) {
 	w, err := newWindow(first, after, byID)
@@ -134,19 +119,4 @@ func pointers[T any](list []T) []*T {
 		out[i] = &list[i]
 	}
 	return out
-}
-
-func (q queries) Tokens(ctx context.Context, first *int, after *string) (*api.TokenConnection, error) {
-	w, page, err := accessPage(first, after)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := q.Access.Tokens(ctx, page)
-	if err != nil {
-		return nil, err
-	}
-	out := &api.TokenConnection{}
-	out.Edges, out.PageInfo = connect(w, rows, func(t access.Token) string { return cursor(byID, t.ID.String()) },
-		func(t access.Token, c string) *api.TokenEdge { return &api.TokenEdge{Cursor: c, Node: &t} })
-	return out, nil
 }

@@ -26,7 +26,7 @@ import (
 )
 
 // Deps is what the API is made of. All fields are needed but uploads and
-// lock files, and the last two.
+// lock files, and the last three.
 type Deps struct {
 	DB         *db.DB
 	Access     *access.Service
@@ -43,6 +43,10 @@ type Deps struct {
 	// RegistryURL returns the public URL of a registry as the request should see
 	// it, without a final slash (R4).
 	RegistryURL func(ctx context.Context, e coord.Ecosystem, name string) string
+
+	// Bind keeps, in the transaction in which a request to join is approved, which
+	// account became which member; nil keeps nothing.
+	Bind access.Bind
 
 	Log *slog.Logger // default: slog.Default()
 	// BatchWait is how long a load waits for others of its kind; default 1 ms.
@@ -94,6 +98,14 @@ func (r *resolver) Tombstone() exec.TombstoneResolver           { return tombsto
 func (r *resolver) Upstream() exec.UpstreamResolver             { return upstreamFields{r} }
 func (r *resolver) Verdict() exec.VerdictResolver               { return verdictFields{r} }
 func (r *resolver) Version() exec.VersionResolver               { return versionFields{r} }
+func (r *resolver) Action() exec.ActionResolver                 { return actionFields{r} }
+func (r *resolver) Grant() exec.GrantResolver                   { return grantFields{r} }
+func (r *resolver) Invitation() exec.InvitationResolver         { return invitationFields{r} }
+func (r *resolver) JoinRequest() exec.JoinRequestResolver       { return joinRequestFields{r} }
+func (r *resolver) Place() exec.PlaceResolver                   { return placeFields{r} }
+func (r *resolver) ServiceAccount() exec.ServiceAccountResolver { return serviceAccountFields{r} }
+func (r *resolver) Team() exec.TeamResolver                     { return teamFields{r} }
+func (r *resolver) TeamMembership() exec.TeamMembershipResolver { return teamMembershipFields{r} }
 func (r *resolver) Viewer() exec.ViewerResolver                 { return viewerFields{r} }
 
 // read runs fn in a short transaction for reading.

@@ -44,7 +44,7 @@ func (n *node) handler() (http.Handler, error) {
 	s.Handle("/graphql/explorer/", frontend.Explorer())
 	s.Handle("/explorer", redirectTo("/graphql"+frontend.ExplorerPath))
 	api, err := graph.NewHandler(graph.Deps{DB: n.db, Access: n.access, Orgs: n.orgs, Registries: n.registries, Quarantine: n.quarantine, Intake: n.intake,
-		Gate: n.gate, Advisories: n.advisories, RegistryURL: registryURL,
+		Gate: n.gate, Advisories: n.advisories, Bind: n.logins.Bind, RegistryURL: registryURL,
 		Uploads:   map[coord.Ecosystem]graph.Uploads{coord.NPM: packages},
 		Lockfiles: map[coord.Ecosystem]graph.Lockfiles{coord.NPM: npmLockfiles{}}})
 	if err != nil {

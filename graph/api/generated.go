@@ -17,6 +17,7 @@ import (
 	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/intake"
 	"sluice.dev/sluice/tenants/license"
+	"sluice.dev/sluice/tenants/org"
 	"sluice.dev/sluice/tenants/policy"
 	"sluice.dev/sluice/tenants/registry"
 )
@@ -63,6 +64,14 @@ type AddRulePayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// A member to put into a team.
+type AddTeamMemberInput struct {
+	// Which team.
+	Team ID `json:"team"`
+	// Who.
+	Member ID `json:"member"`
+}
+
 // A new upstream of a registry.
 type AddUpstreamInput struct {
 	// Which registry.
@@ -93,6 +102,16 @@ type AdvisoryPackage struct {
 	Name string `json:"name"`
 	// The versions that fix it, ascending.
 	FixedIn []string `json:"fixedIn"`
+}
+
+// The approval of a request to join.
+type ApproveJoinRequestInput struct {
+	// Which one.
+	JoinRequest ID `json:"joinRequest"`
+	// Their first roles, for each of which you need grant:manage there and all that it allows; member on the organization when not given.
+	Roles []*RoleInput `json:"roles,omitempty"`
+	// The teams that they will be in, whose roles you must be able to give.
+	Teams []*ID `json:"teams,omitempty"`
 }
 
 // The approval of a staged version.
@@ -163,6 +182,16 @@ type CreateFirewallPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// A new member.
+type CreateMemberInput struct {
+	// Unique in the organization.
+	Email string `json:"email"`
+	// As people read it.
+	Name string `json:"name"`
+	// Their first roles, for each of which you need grant:manage there and all that it allows; member on the organization when not given.
+	Roles []*RoleInput `json:"roles,omitempty"`
+}
+
 // A new package registry.
 type CreateRegistryInput struct {
 	// What kind of packages it serves.
@@ -209,6 +238,26 @@ type CreateRemotePayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// A new role.
+type CreateRoleInput struct {
+	// 1 to 64 of a-z, 0-9 and - between them, for example release-team; never changes.
+	Name string `json:"name"`
+	// What it is for; at most 500 characters.
+	Description string `json:"description"`
+	// What it allows; at least one action.
+	Actions []string `json:"actions"`
+}
+
+// A new service account.
+type CreateServiceAccountInput struct {
+	// Unique in the organization.
+	Name string `json:"name"`
+	// What it is for; at most 500 characters.
+	Description string `json:"description"`
+	// Its first roles, for each of which you need grant:manage there and all that it allows.
+	Roles []*RoleInput `json:"roles,omitempty"`
+}
+
 // A new service token.
 type CreateServiceTokenInput struct {
 	// To recognise it by.
@@ -217,10 +266,24 @@ type CreateServiceTokenInput struct {
 	Write bool `json:"write"`
 	// The registries that it is limited to; wherever its roles are when not given.
 	Registries []*ID `json:"registries,omitempty"`
+	// The patterns of package names that it may write to, and it may then change nothing else; no limit when not given.
+	Packages []string `json:"packages,omitempty"`
+	// The networks that it may come from, as CIDR ranges or addresses; no limit when not given.
+	Networks []string `json:"networks,omitempty"`
+	// The service account that it is of and whose roles it has; it then has no roles of its own.
+	ServiceAccount *ID `json:"serviceAccount,omitempty"`
 	// When it ends by itself; never when not given.
 	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
-	// What it may do; for each, you need grant:manage there and all that the role allows.
+	// What it may do when it is of no service account; for each, you need grant:manage there and all that the role allows.
 	Roles []*RoleInput `json:"roles,omitempty"`
+}
+
+// A new team.
+type CreateTeamInput struct {
+	// Unique in the organization.
+	Name string `json:"name"`
+	// What it is for; at most 500 characters.
+	Description string `json:"description"`
 }
 
 // A new personal token.
@@ -231,6 +294,10 @@ type CreateTokenInput struct {
 	Write bool `json:"write"`
 	// The registries that it is limited to; wherever you may when not given.
 	Registries []*ID `json:"registries,omitempty"`
+	// The patterns of package names that it may write to, and it may then change nothing else; no limit when not given.
+	Packages []string `json:"packages,omitempty"`
+	// The networks that it may come from, as CIDR ranges or addresses; no limit when not given.
+	Networks []string `json:"networks,omitempty"`
 	// When it ends by itself; never when not given.
 	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
 }
@@ -253,6 +320,18 @@ type CredentialInput struct {
 	Username *string `json:"username,omitempty"`
 	// The password of that user.
 	Password *string `json:"password,omitempty"`
+}
+
+// The end of a membership.
+type DeactivateMemberInput struct {
+	// Whose.
+	Member ID `json:"member"`
+}
+
+// The end of a service account.
+type DeactivateServiceAccountInput struct {
+	// Which one.
+	ServiceAccount ID `json:"serviceAccount"`
 }
 
 // A page of decisions.
@@ -287,6 +366,20 @@ type DecisionFilter struct {
 	To *time.Time `json:"to,omitempty"`
 }
 
+// The end of the organization.
+type DeleteOrganizationInput struct {
+	// Its slug, repeated so that nobody deletes it by mistake.
+	Slug string `json:"slug"`
+}
+
+// The answer to deleteOrganization.
+type DeleteOrganizationPayload struct {
+	// Until when an owner can bring it back; null when there are user errors.
+	RestorableUntil *time.Time `json:"restorableUntil,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // The deletion of a registry.
 type DeleteRegistryInput struct {
 	// Which one.
@@ -297,6 +390,34 @@ type DeleteRegistryInput struct {
 type DeleteRegistryPayload struct {
 	// The registry, which is deleted now; null when there are user errors.
 	Registry *ent.Registry `json:"registry,omitempty"`
+	// Why it cannot be deleted.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// The end of a custom role.
+type DeleteRoleInput struct {
+	// The name of the role, which nobody may have.
+	Name string `json:"name"`
+}
+
+// The answer to deleteRole.
+type DeleteRolePayload struct {
+	// The name of the role, which is gone; null when there are user errors.
+	Name *string `json:"name,omitempty"`
+	// Why it cannot be deleted.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// The end of a team.
+type DeleteTeamInput struct {
+	// Which one.
+	Team ID `json:"team"`
+}
+
+// The answer to deleteTeam.
+type DeleteTeamPayload struct {
+	// The id of the team, which is gone; null when there are user errors.
+	Team *ID `json:"team,omitempty"`
 	// Why it cannot be deleted.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -371,6 +492,54 @@ type DropStagedVersionPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// A page of grants.
+type GrantConnection struct {
+	// The grants with their cursors.
+	Edges []*GrantEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in all with this filter.
+	TotalCount int `json:"totalCount"`
+}
+
+// A grant in a list.
+type GrantEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The grant.
+	Node *access.RoleGrant `json:"node"`
+}
+
+// Which grants.
+type GrantFilter struct {
+	// To this member, team, service account or token itself.
+	Principal *ID `json:"principal,omitempty"`
+	// On this registry itself.
+	Registry *ID `json:"registry,omitempty"`
+	// Of this role.
+	Role *string `json:"role,omitempty"`
+	// True for those on the whole organization only.
+	Everywhere bool `json:"everywhere"`
+}
+
+// A role to give.
+type GrantRoleInput struct {
+	// An active member, service token, team or service account.
+	Principal ID `json:"principal"`
+	// The name of the role.
+	Role string `json:"role"`
+	// On which registry; on the whole organization when not given.
+	Registry *ID `json:"registry,omitempty"`
+}
+
+// The answer to grantRole.
+type GrantRolePayload struct {
+	// The grant; null when there are user errors.
+	Grant *access.RoleGrant `json:"grant,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A page of holds.
 type HoldConnection struct {
 	// The holds with their cursors.
@@ -397,6 +566,102 @@ type HoldFilter struct {
 	Cause *hold.Cause `json:"cause,omitempty"`
 	// On packages of exactly this name only.
 	Package *string `json:"package,omitempty"`
+}
+
+// A page of invitations.
+type InvitationConnection struct {
+	// The invitations with their cursors.
+	Edges []*InvitationEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in all with this filter.
+	TotalCount int `json:"totalCount"`
+}
+
+// An invitation in a list.
+type InvitationEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The invitation.
+	Node *access.Invitation `json:"node"`
+}
+
+// Which invitations.
+type InvitationFilter struct {
+	// With this text in the address or the name.
+	Search *string `json:"search,omitempty"`
+	// In this state only.
+	State *access.InvitationState `json:"state,omitempty"`
+}
+
+// The answer to inviteMember and resendInvitation.
+type InvitationPayload struct {
+	// The invitation as it is now; null when there are user errors.
+	Invitation *access.Invitation `json:"invitation,omitempty"`
+	// The secret for the link to the person, shown this once; null when there are user errors. An earlier one is of no use now.
+	Secret *string `json:"secret,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// An invitation to become a member.
+type InviteMemberInput struct {
+	// The address of the person.
+	Email string `json:"email"`
+	// As people read it.
+	Name string `json:"name"`
+	// Their first roles, for each of which you need grant:manage there and all that it allows; member on the organization when not given.
+	Roles []*RoleInput `json:"roles,omitempty"`
+	// The teams that they will be in, whose roles you must be able to give.
+	Teams []*ID `json:"teams,omitempty"`
+}
+
+// A page of requests to join.
+type JoinRequestConnection struct {
+	// The requests to join with their cursors.
+	Edges []*JoinRequestEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in all with this filter.
+	TotalCount int `json:"totalCount"`
+}
+
+// A request to join in a list.
+type JoinRequestEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The request to join.
+	Node *access.JoinRequest `json:"node"`
+}
+
+// Which requests to join.
+type JoinRequestFilter struct {
+	// With this text in the address or the name.
+	Search *string `json:"search,omitempty"`
+	// In this state only.
+	State *access.JoinRequestState `json:"state,omitempty"`
+}
+
+// The answer to approveJoinRequest and refuseJoinRequest.
+type JoinRequestPayload struct {
+	// The request as it is now; null when there are user errors.
+	JoinRequest *access.JoinRequest `json:"joinRequest,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// The end of your own membership.
+type LeaveOrganizationInput struct {
+	// The slug of the organization, repeated so that nobody leaves by mistake.
+	Slug string `json:"slug"`
+}
+
+// The answer to leaveOrganization.
+type LeaveOrganizationPayload struct {
+	// Your id as a member, which you are no more; null when there are user errors.
+	Member *ID `json:"member,omitempty"`
+	// Why you cannot leave.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // An entry of a lock file that no registry can bring in.
@@ -473,6 +738,8 @@ type MemberConnection struct {
 	Edges []*MemberEdge `json:"edges"`
 	// Where the page lies.
 	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in all with this filter.
+	TotalCount int `json:"totalCount"`
 }
 
 // A member in a list.
@@ -483,8 +750,44 @@ type MemberEdge struct {
 	Node *access.Member `json:"node"`
 }
 
+// Which members.
+type MemberFilter struct {
+	// With this text in the address or the name.
+	Search *string `json:"search,omitempty"`
+	// Of this status only.
+	Status *MemberStatus `json:"status,omitempty"`
+	// In this team.
+	Team *ID `json:"team,omitempty"`
+	// With this role, on the organization or a registry, themselves or by a team.
+	Role *string `json:"role,omitempty"`
+}
+
+// The order of members.
+type MemberOrder struct {
+	// By what.
+	By access.MemberOrder `json:"by"`
+	// Which way.
+	Direction Direction `json:"direction"`
+}
+
+// The answer to the mutations of a member.
+type MemberPayload struct {
+	// The member as they are now; null when there are user errors.
+	Member *access.Member `json:"member,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What can be done. Each mutation is one transaction, with its audit event.
 type Mutation struct {
+}
+
+// The order of teams and of service accounts.
+type NameOrder struct {
+	// By what.
+	By access.NameOrder `json:"by"`
+	// Which way.
+	Direction Direction `json:"direction"`
 }
 
 // A page of overrides.
@@ -515,6 +818,20 @@ type NewRemoteInput struct {
 	Internal bool `json:"internal"`
 	// Other hosts that its files may come from.
 	FileHosts []string `json:"fileHosts,omitempty"`
+}
+
+// What an organization uses of its quota.
+type OrganizationUsage struct {
+	// Registries that are not deleted; archived ones count.
+	Registries int `json:"registries"`
+	// Bytes that its versions and remembered documents name, each digest once, as last measured.
+	Storage float64 `json:"storage"`
+	// When storage was measured; null when it never was.
+	MeasuredAt *time.Time `json:"measuredAt,omitempty"`
+	// What it may use.
+	Quota *Quota `json:"quota"`
+	// A sentence about each quota of which 80 percent are used, or more.
+	Warnings []string `json:"warnings"`
 }
 
 // A page of owned names.
@@ -723,6 +1040,34 @@ type QuarantineVersionInput struct {
 type Query struct {
 }
 
+// Bounds of what an organization uses. The operator sets them.
+type Quota struct {
+	// Registries; null for no bound.
+	Registries *int `json:"registries,omitempty"`
+	// Bytes; null for no bound.
+	Storage *float64 `json:"storage,omitempty"`
+	// Requests per second, on each node; null for no bound.
+	RequestsPerSecond *int `json:"requestsPerSecond,omitempty"`
+}
+
+// The return of a member.
+type ReactivateMemberInput struct {
+	// Who.
+	Member ID `json:"member"`
+}
+
+// The return of a service account.
+type ReactivateServiceAccountInput struct {
+	// Which one.
+	ServiceAccount ID `json:"serviceAccount"`
+}
+
+// The refusal of a request to join.
+type RefuseJoinRequestInput struct {
+	// Which one.
+	JoinRequest ID `json:"joinRequest"`
+}
+
 // A page of registries.
 type RegistryConnection struct {
 	// The registries with their cursors.
@@ -849,6 +1194,14 @@ type RemoveTagPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// A member to take out of a team.
+type RemoveTeamMemberInput struct {
+	// Which team.
+	Team ID `json:"team"`
+	// Who.
+	Member ID `json:"member"`
+}
+
 // The end of an upstream.
 type RemoveUpstreamInput struct {
 	// Which edge.
@@ -879,6 +1232,48 @@ type ReorderUpstreamsPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// An invitation to send again.
+type ResendInvitationInput struct {
+	// Which one.
+	Invitation ID `json:"invitation"`
+}
+
+// A pattern of package names that the organization owns.
+type ReservedPatternInput struct {
+	// The ecosystem in which it owns them.
+	Ecosystem coord.Ecosystem `json:"ecosystem"`
+	// A name, or a name with wildcards, for example @acme/*.
+	Pattern string `json:"pattern"`
+}
+
+// An invitation to take back.
+type RevokeInvitationInput struct {
+	// Which one.
+	Invitation ID `json:"invitation"`
+}
+
+// The answer to revokeInvitation.
+type RevokeInvitationPayload struct {
+	// The invitation as it is now; null when there are user errors.
+	Invitation *access.Invitation `json:"invitation,omitempty"`
+	// Why it cannot be taken back.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A role to take away.
+type RevokeRoleInput struct {
+	// Which grant.
+	Grant ID `json:"grant"`
+}
+
+// The answer to revokeRole.
+type RevokeRolePayload struct {
+	// The id of the grant, which is gone; null when there are user errors.
+	Grant *ID `json:"grant,omitempty"`
+	// Why it cannot be taken away.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // The end of a token.
 type RevokeTokenInput struct {
 	// Which one.
@@ -899,6 +1294,48 @@ type RoleInput struct {
 	Role string `json:"role"`
 	// On which registry; on the organization when not given.
 	Registry *ID `json:"registry,omitempty"`
+}
+
+// The answer to createRole and updateRole.
+type RolePayload struct {
+	// The role as it is now; null when there are user errors.
+	Role *access.Role `json:"role,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A page of service accounts.
+type ServiceAccountConnection struct {
+	// The service accounts with their cursors.
+	Edges []*ServiceAccountEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in all with this filter.
+	TotalCount int `json:"totalCount"`
+}
+
+// A service account in a list.
+type ServiceAccountEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The service account.
+	Node *access.ServiceAccount `json:"node"`
+}
+
+// Which service accounts.
+type ServiceAccountFilter struct {
+	// With this text in the name.
+	Search *string `json:"search,omitempty"`
+	// True for active ones, false for deactivated ones.
+	Active *bool `json:"active,omitempty"`
+}
+
+// The answer to the mutations of a service account.
+type ServiceAccountPayload struct {
+	// The service account as it is now; null when there are user errors.
+	ServiceAccount *access.ServiceAccount `json:"serviceAccount,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // Where a registry forwards to.
@@ -983,12 +1420,64 @@ type StagedVersionEdge struct {
 type Subscription struct {
 }
 
+// A page of teams.
+type TeamConnection struct {
+	// The teams with their cursors.
+	Edges []*TeamEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in all with this filter.
+	TotalCount int `json:"totalCount"`
+}
+
+// A team in a list.
+type TeamEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The team.
+	Node *access.Team `json:"node"`
+}
+
+// Which teams.
+type TeamFilter struct {
+	// With this text in the name.
+	Search *string `json:"search,omitempty"`
+}
+
+// A page of memberships.
+type TeamMembershipConnection struct {
+	// The memberships with their cursors.
+	Edges []*TeamMembershipEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in all.
+	TotalCount int `json:"totalCount"`
+}
+
+// A membership in a list.
+type TeamMembershipEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The membership.
+	Node *access.Membership `json:"node"`
+}
+
+// The answer to the mutations of a team.
+type TeamPayload struct {
+	// The team as it is now; null when there are user errors.
+	Team *access.Team `json:"team,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A page of tokens.
 type TokenConnection struct {
 	// The tokens with their cursors.
 	Edges []*TokenEdge `json:"edges"`
 	// Where the page lies.
 	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in all with this filter.
+	TotalCount int `json:"totalCount"`
 }
 
 // A token in a list.
@@ -999,6 +1488,20 @@ type TokenEdge struct {
 	Node *access.Token `json:"node"`
 }
 
+// Which tokens.
+type TokenFilter struct {
+	// With this text in the name.
+	Search *string `json:"search,omitempty"`
+	// Personal ones of this member.
+	Member *ID `json:"member,omitempty"`
+	// Those of this service account.
+	ServiceAccount *ID `json:"serviceAccount,omitempty"`
+	// In this state only.
+	State *access.TokenState `json:"state,omitempty"`
+	// True for valid ones that end within 7 days only.
+	Expiring bool `json:"expiring"`
+}
+
 // A token, as those see it who may not manage it.
 type TokenName struct {
 	// As its maker called it.
@@ -1007,6 +1510,14 @@ type TokenName struct {
 	Hint string `json:"hint"`
 	// The e-mail address of the owner of a personal token; null for a service token.
 	Member *string `json:"member,omitempty"`
+}
+
+// The order of tokens.
+type TokenOrder struct {
+	// By what.
+	By access.TokenOrder `json:"by"`
+	// Which way.
+	Direction Direction `json:"direction"`
 }
 
 // A page of tombstones.
@@ -1025,6 +1536,20 @@ type TombstoneEdge struct {
 	Cursor string `json:"cursor"`
 	// The tombstone.
 	Node *ent.Tombstone `json:"node"`
+}
+
+// A new owner in your place.
+type TransferOwnershipInput struct {
+	// Another active member.
+	Member ID `json:"member"`
+}
+
+// The answer to transferOwnership.
+type TransferOwnershipPayload struct {
+	// The new owner; null when there are user errors.
+	Member *access.Member `json:"member,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // The end of a deletion.
@@ -1059,6 +1584,24 @@ type UnpublishVersionsPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// A change of the organization's settings. What is not given stays.
+type UpdateOrganizationInput struct {
+	// As people read it.
+	Name *string `json:"name,omitempty"`
+	// Whether strangers with a verified identity may ask to become members.
+	JoinRequests *bool `json:"joinRequests,omitempty"`
+	// The package names that it owns, all of them; at most 500.
+	ReservedPatterns []*ReservedPatternInput `json:"reservedPatterns,omitempty"`
+}
+
+// The answer to updateOrganization.
+type UpdateOrganizationPayload struct {
+	// The organization as it is now; null when there are user errors.
+	Organization *org.Organization `json:"organization,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A change of a registry.
 type UpdateRegistryInput struct {
 	// Which one.
@@ -1077,6 +1620,16 @@ type UpdateRegistryPayload struct {
 	Registry *ent.Registry `json:"registry,omitempty"`
 	// What is wrong with the input.
 	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A change of a custom role. What is not given stays.
+type UpdateRoleInput struct {
+	// The name of the role.
+	Name string `json:"name"`
+	// The new description.
+	Description *string `json:"description,omitempty"`
+	// What it allows from now on, all of it. Wherever the role is granted, you need every action that is added.
+	Actions []string `json:"actions,omitempty"`
 }
 
 // A change of a rule. What is not given stays.
@@ -1117,6 +1670,26 @@ type UpdateRulePayload struct {
 	Rule *registry.Rule `json:"rule,omitempty"`
 	// What is wrong with the input.
 	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A change of a service account. What is not given stays.
+type UpdateServiceAccountInput struct {
+	// Which one.
+	ServiceAccount ID `json:"serviceAccount"`
+	// The new name.
+	Name *string `json:"name,omitempty"`
+	// The new description.
+	Description *string `json:"description,omitempty"`
+}
+
+// A change of a team. What is not given stays.
+type UpdateTeamInput struct {
+	// Which one.
+	Team ID `json:"team"`
+	// The new name.
+	Name *string `json:"name,omitempty"`
+	// The new description.
+	Description *string `json:"description,omitempty"`
 }
 
 // A version as a file.
@@ -1286,6 +1859,125 @@ func (e *Direction) UnmarshalJSON(b []byte) error {
 }
 
 func (e Direction) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// How somebody comes to have a role.
+type GrantOrigin string
+
+const (
+	// A person gave it to them.
+	GrantOriginDirect GrantOrigin = "DIRECT"
+	// It was given to a team.
+	GrantOriginTeam GrantOrigin = "TEAM"
+	// A group of an identity provider gave it, and takes it away again.
+	GrantOriginMapped GrantOrigin = "MAPPED"
+)
+
+var AllGrantOrigin = []GrantOrigin{
+	GrantOriginDirect,
+	GrantOriginTeam,
+	GrantOriginMapped,
+}
+
+func (e GrantOrigin) IsValid() bool {
+	switch e {
+	case GrantOriginDirect, GrantOriginTeam, GrantOriginMapped:
+		return true
+	}
+	return false
+}
+
+func (e GrantOrigin) String() string {
+	return string(e)
+}
+
+func (e *GrantOrigin) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = GrantOrigin(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid GrantOrigin", str)
+	}
+	return nil
+}
+
+func (e GrantOrigin) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *GrantOrigin) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e GrantOrigin) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// Whether a member may log in.
+type MemberStatus string
+
+const (
+	// The membership lasts.
+	MemberStatusActive MemberStatus = "ACTIVE"
+	// The membership ended; it can come back.
+	MemberStatusDeactivated MemberStatus = "DEACTIVATED"
+)
+
+var AllMemberStatus = []MemberStatus{
+	MemberStatusActive,
+	MemberStatusDeactivated,
+}
+
+func (e MemberStatus) IsValid() bool {
+	switch e {
+	case MemberStatusActive, MemberStatusDeactivated:
+		return true
+	}
+	return false
+}
+
+func (e MemberStatus) String() string {
+	return string(e)
+}
+
+func (e *MemberStatus) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = MemberStatus(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid MemberStatus", str)
+	}
+	return nil
+}
+
+func (e MemberStatus) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *MemberStatus) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e MemberStatus) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

@@ -19,6 +19,9 @@ type Node any
 // UpstreamSource is a registry or a remote.
 type UpstreamSource any
 
+// Principal is a member, team, service account or token.
+type Principal any
+
 // Arrival is how a version came to be held, as package catalog names it.
 type Arrival string
 

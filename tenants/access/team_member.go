@@ -191,7 +191,7 @@ func (s *Service) memberships(ctx context.Context, p Page, only func(*ent.TeamMe
 		}
 		rows, err := q.All(ctx)
 		for _, r := range rows {
-			out = append(out, Membership{r.ID, r.TeamID, r.MemberID, r.FromGroup, r.CreatedAt})
+			out = append(out, readMembership(r))
 		}
 		return err
 	})
