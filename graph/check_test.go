@@ -50,7 +50,7 @@ func TestA5_SchemaThatForgets(t *testing.T) {
 		"only what may be absent":   {`@can(action: "version:release", on: "input.hold")`, `@can(action: "version:release", on: "input.none")`, "names no argument"},
 		"an optional argument alone": {`CreateRegistryPayload
     @can(action: "registry:create")`, `CreateRegistryPayload`, "nothing would be asked"},
-		"parent of a root field":   {`@can(action: "member:read")`, `@can(action: "member:read", on: "parent")`, "a root field has none"},
+		"parent of a root field":   {`roles: [Role!] @can(action: "member:read")`, `roles: [Role!] @can(action: "member:read", on: "parent")`, "a root field has none"},
 		"a field that is not null": {`rules: [Rule!] @can`, `rules: [Rule!]! @can`, "must be nullable"},
 		"a node for everybody":     {`type Hold implements Node @seen(by: "version:read")`, `type Hold implements Node`, "Hold has ids but does not say"},
 		"a node without an id":     {`type Role {`, `type Role implements Node @seen(by: "member:read") { id: ID!`, "Role is a Node in the schema or has a form of id"},
@@ -106,6 +106,7 @@ func TestEveryListIsBounded(t *testing.T) {
 		"LicensePolicy.rules": "at most 500", "Advisory.affected": "one record", "Organization.reservedPatterns": "at most 500",
 		"Package.tags": "made by people, one by one", "Package.maintainers": "at most 500", "Ownership.ledger": "R8", "Ownership.switches": "R8",
 		"Ownership.wouldHide": "registries below, which the limits count as gateCost", "PullLockfilePayload.left": "at most 100",
+		"Query.actions": "as many as the program knows", "Invitation.roles": "at most 50", "Invitation.teams": "at most 50",
 		"ReleaseVersionPayload.released": "open ones on one version", "ReleaseVersionPayload.remaining": "open ones on one version",
 	}
 	s := parsed(t, realSchema(t))

@@ -32,11 +32,12 @@ func blobDigest(s string) string {
 type seeded struct {
 	hierarchy
 	words map[string]string
+	slug  string
 }
 
 func (w *world) seed(ctx context.Context) seeded {
 	w.Helper()
-	s := seeded{w.hierarchy(ctx), map[string]string{}}
+	s := seeded{hierarchy: w.hierarchy(ctx), words: map[string]string{}}
 	s.words["firewall"], s.words["team"], s.words["remote"] = id("Registry", s.firewall), id("Registry", s.team), id("Remote", s.remote)
 	s.words["version"] = api.ID{Type: "Version", UUID: s.firewall, Text: "left-pad\n1.0.0"}.String()
 	s.words["advisory"] = "GHSA-35jh-r3h4-6jhm"
@@ -46,6 +47,7 @@ func (w *world) seed(ctx context.Context) seeded {
 	w.seedQuarantine(ctx, &s)
 	w.seedOwn(ctx, &s)
 	w.seedRecords(ctx, &s)
+	w.seedPeople(ctx, &s)
 	return s
 }
 
@@ -149,7 +151,7 @@ func examples(t *testing.T) []example {
 // with returns the example's variables for an organization.
 func (e example) with(t *testing.T, s seeded) vars {
 	t.Helper()
-	text := e.variables
+	text := strings.ReplaceAll(e.variables, "{slug}", s.slug)
 	for word, value := range s.words {
 		text = strings.ReplaceAll(text, "{"+word+"}", value)
 	}

@@ -12,7 +12,7 @@ import (
 	"sluice.dev/sluice/tenants/access"
 )
 
-var unmarshal = json.Unmarshal
+var unmarshal, marshal = json.Unmarshal, json.Marshal
 
 // TestT3_WhatHangsTogether: through what somebody may see, nothing can be
 // reached that they may not see.
