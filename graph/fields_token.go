@@ -7,7 +7,6 @@ import (
 
 	"sluice.dev/sluice/graph/api"
 	"sluice.dev/sluice/tenants/access"
-	"sluice.dev/sluice/tenants/org"
 )
 
 // State resolves the field; so do the methods below, each its own.
@@ -51,29 +50,4 @@ func (f tokenFields) MadeFrom(ctx context.Context, t *access.Token) (*access.Tok
 
 func (f tokenFields) Grants(ctx context.Context, t *access.Token, first *int, after *string) (*api.GrantConnection, error) {
 	return grantsBelow(ctx, t.ID, access.GrantsOfTokens, first, after)
-}
-
-func (f organizationFields) Usage(ctx context.Context, _ *org.Organization) (*api.OrganizationUsage, error) {
-	u, err := f.Orgs.Usage(ctx)
-	if err != nil {
-		return nil, err
-	}
-	out := &api.OrganizationUsage{Registries: u.Registries, Storage: float64(u.Storage), Warnings: u.Warnings(),
-		Quota: &api.Quota{Registries: bound(u.Quota.Registries), RequestsPerSecond: bound(u.Quota.Requests)}}
-	if u.Quota.Storage > 0 {
-		most := float64(u.Quota.Storage)
-		out.Quota.Storage = &most
-	}
-	if !u.MeasuredAt.IsZero() {
-		out.MeasuredAt = &u.MeasuredAt
-	}
-	return out, nil
-}
-
-// bound is a quota, nil for none.
-func bound(n int) *int {
-	if n == 0 {
-		return nil
-	}
-	return &n
 }

@@ -168,8 +168,10 @@ func (w *world) mistakes(ctx context.Context, e example, good map[string]any, wr
 		if len(a.Errors) == 0 {
 			w.into2(answer{Data: onlyErrors(w, a)}, &out)
 		}
-		w.Logf("%s %v", e.name, bad.change)
 		out[e.name].wrong(w.T, a, bad.code, bad.field, bad.text)
+		if w.Failed() {
+			w.Logf("the input was that of %s but %v", e.name, bad.change)
+		}
 	}
 }
 
