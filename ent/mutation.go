@@ -8592,6 +8592,7 @@ type GroupMappingMutation struct {
 	group_name    *string
 	role          *string
 	registry_id   *uuid.UUID
+	team_id       *uuid.UUID
 	created_at    *time.Time
 	clearedFields map[string]struct{}
 	done          bool
@@ -8896,6 +8897,55 @@ func (m *GroupMappingMutation) ResetRegistryID() {
 	delete(m.clearedFields, groupmapping.FieldRegistryID)
 }
 
+// SetTeamID sets the "team_id" field.
+func (m *GroupMappingMutation) SetTeamID(u uuid.UUID) {
+	m.team_id = &u
+}
+
+// TeamID returns the value of the "team_id" field in the mutation.
+func (m *GroupMappingMutation) TeamID() (r uuid.UUID, exists bool) {
+	v := m.team_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTeamID returns the old "team_id" field's value of the GroupMapping entity.
+// If the GroupMapping object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *GroupMappingMutation) OldTeamID(ctx context.Context) (v *uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTeamID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTeamID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTeamID: %w", err)
+	}
+	return oldValue.TeamID, nil
+}
+
+// ClearTeamID clears the value of the "team_id" field.
+func (m *GroupMappingMutation) ClearTeamID() {
+	m.team_id = nil
+	m.clearedFields[groupmapping.FieldTeamID] = struct{}{}
+}
+
+// TeamIDCleared returns if the "team_id" field was cleared in this mutation.
+func (m *GroupMappingMutation) TeamIDCleared() bool {
+	_, ok := m.clearedFields[groupmapping.FieldTeamID]
+	return ok
+}
+
+// ResetTeamID resets all changes to the "team_id" field.
+func (m *GroupMappingMutation) ResetTeamID() {
+	m.team_id = nil
+	delete(m.clearedFields, groupmapping.FieldTeamID)
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (m *GroupMappingMutation) SetCreatedAt(t time.Time) {
 	m.created_at = &t
@@ -8966,7 +9016,7 @@ func (m *GroupMappingMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *GroupMappingMutation) Fields() []string {
-	fields := make([]string, 0, 6)
+	fields := make([]string, 0, 7)
 	if m.org_id != nil {
 		fields = append(fields, groupmapping.FieldOrgID)
 	}
@@ -8981,6 +9031,9 @@ func (m *GroupMappingMutation) Fields() []string {
 	}
 	if m.registry_id != nil {
 		fields = append(fields, groupmapping.FieldRegistryID)
+	}
+	if m.team_id != nil {
+		fields = append(fields, groupmapping.FieldTeamID)
 	}
 	if m.created_at != nil {
 		fields = append(fields, groupmapping.FieldCreatedAt)
@@ -9003,6 +9056,8 @@ func (m *GroupMappingMutation) Field(name string) (ent.Value, bool) {
 		return m.Role()
 	case groupmapping.FieldRegistryID:
 		return m.RegistryID()
+	case groupmapping.FieldTeamID:
+		return m.TeamID()
 	case groupmapping.FieldCreatedAt:
 		return m.CreatedAt()
 	}
@@ -9024,6 +9079,8 @@ func (m *GroupMappingMutation) OldField(ctx context.Context, name string) (ent.V
 		return m.OldRole(ctx)
 	case groupmapping.FieldRegistryID:
 		return m.OldRegistryID(ctx)
+	case groupmapping.FieldTeamID:
+		return m.OldTeamID(ctx)
 	case groupmapping.FieldCreatedAt:
 		return m.OldCreatedAt(ctx)
 	}
@@ -9070,6 +9127,13 @@ func (m *GroupMappingMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetRegistryID(v)
 		return nil
+	case groupmapping.FieldTeamID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTeamID(v)
+		return nil
 	case groupmapping.FieldCreatedAt:
 		v, ok := value.(time.Time)
 		if !ok {
@@ -9110,6 +9174,9 @@ func (m *GroupMappingMutation) ClearedFields() []string {
 	if m.FieldCleared(groupmapping.FieldRegistryID) {
 		fields = append(fields, groupmapping.FieldRegistryID)
 	}
+	if m.FieldCleared(groupmapping.FieldTeamID) {
+		fields = append(fields, groupmapping.FieldTeamID)
+	}
 	return fields
 }
 
@@ -9126,6 +9193,9 @@ func (m *GroupMappingMutation) ClearField(name string) error {
 	switch name {
 	case groupmapping.FieldRegistryID:
 		m.ClearRegistryID()
+		return nil
+	case groupmapping.FieldTeamID:
+		m.ClearTeamID()
 		return nil
 	}
 	return fmt.Errorf("unknown GroupMapping nullable field %s", name)
@@ -9149,6 +9219,9 @@ func (m *GroupMappingMutation) ResetField(name string) error {
 		return nil
 	case groupmapping.FieldRegistryID:
 		m.ResetRegistryID()
+		return nil
+	case groupmapping.FieldTeamID:
+		m.ResetTeamID()
 		return nil
 	case groupmapping.FieldCreatedAt:
 		m.ResetCreatedAt()

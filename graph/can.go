@@ -81,7 +81,8 @@ func (r *resolver) requireAt(ctx context.Context, a access.Action, path string) 
 }
 
 // ofOrganization are the types whose objects belong to no registry.
-var ofOrganization = map[string]bool{"Member": true, "Organization": true, "Remote": true, "Token": true}
+var ofOrganization = map[string]bool{"Member": true, "Organization": true, "Remote": true, "Token": true,
+	"IdentityProvider": true, "GroupMapping": true, "LinkedAccount": true}
 
 // typeAt is the type of object that an argument names: its own name, for from and
 // to a registry, and for an argument id that of the field.

@@ -112,7 +112,7 @@ func (r *resolver) lookupOther(ctx context.Context, id api.ID) (any, error) {
 			return audit.RecordedByID(ctx, tx, id.Text)
 		}))
 	}
-	return nil, nil
+	return r.lookupLogin(ctx, id)
 }
 
 // there keeps a nil pointer from becoming an object.
@@ -155,6 +155,9 @@ func (r *resolver) see(ctx context.Context, id api.ID, typ string) (any, error) 
 	}
 	if t, ok := obj.(*access.Token); ok && t.MemberID != uuid.Nil && t.MemberID == access.Of(ctx).MemberID {
 		return obj, nil // one's own
+	}
+	if isOwn(access.Of(ctx), obj) {
+		return obj, nil
 	}
 	if need.anywhere {
 		_, err = r.reaching(ctx, need.by, true)

@@ -20,6 +20,7 @@ import (
 	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/gate"
 	"sluice.dev/sluice/tenants/intake"
+	"sluice.dev/sluice/tenants/login"
 	"sluice.dev/sluice/tenants/org"
 	"sluice.dev/sluice/tenants/quarantine"
 	"sluice.dev/sluice/tenants/registry"
@@ -43,6 +44,13 @@ type Deps struct {
 	// RegistryURL returns the public URL of a registry as the request should see
 	// it, without a final slash (R4).
 	RegistryURL func(ctx context.Context, e coord.Ecosystem, name string) string
+
+	// Logins lets people in. TestProvider asks an identity provider about itself,
+	// and LoginAddresses says where one of that name sends people, as the request
+	// should see it.
+	Logins         *login.Service
+	TestProvider   func(context.Context, login.Provider) login.Report
+	LoginAddresses func(ctx context.Context, provider string) LoginAddresses
 
 	Log *slog.Logger // default: slog.Default()
 	// BatchWait is how long a load waits for others of its kind; default 1 ms.

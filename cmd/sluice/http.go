@@ -37,7 +37,7 @@ func (n *node) handler() (http.Handler, error) {
 		return nil, err
 	}
 	s.Handle("/-/decisions/", protocol.DecisionPage(n.gate))
-	s.Handle("/-/login/", &protocol.LoginPage{Logins: n.clientLogins, Visitor: protocol.TokenVisitor{Access: n.access}, Access: n.access, Registries: registries,
+	s.Handle("/-/login/", &protocol.LoginPage{Logins: n.clientLogins, Visitor: protocol.TokenVisitor{Access: n.access}, People: people, Access: n.access, Registries: registries,
 		Attempts: attempts})
 	s.HandleOpen(npm.ExchangePrefix, packages.ExchangeAtRoot())
 	s.Handle("/graphql/explorer", frontend.Explorer())
@@ -45,6 +45,7 @@ func (n *node) handler() (http.Handler, error) {
 	s.Handle("/explorer", redirectTo("/graphql"+frontend.ExplorerPath))
 	api, err := graph.NewHandler(graph.Deps{DB: n.db, Access: n.access, Orgs: n.orgs, Registries: n.registries, Quarantine: n.quarantine, Intake: n.intake,
 		Gate: n.gate, Advisories: n.advisories, RegistryURL: registryURL,
+		Logins: n.logins, TestProvider: n.vouchers.Test, LoginAddresses: loginAddresses(people),
 		Uploads:   map[coord.Ecosystem]graph.Uploads{coord.NPM: packages},
 		Lockfiles: map[coord.Ecosystem]graph.Lockfiles{coord.NPM: npmLockfiles{}}})
 	if err != nil {
@@ -60,7 +61,16 @@ func (n *node) handler() (http.Handler, error) {
 // pages are what people log in with.
 func (n *node) pages() *pages.Pages {
 	return pages.New(pages.Config{Login: n.logins, Access: n.access, Client: n.vouchers, Platform: n.platform, PublicURL: strings.TrimRight(n.flags.PublicURL, "/"),
-		Subdomains: n.flags.Subdomains, Development: n.flags.development, Registries: n.readable, Now: n.now})
+		Orgs: n.orgs, Organizations: n.resolver, Subdomains: n.flags.Subdomains, Development: n.flags.development, Registries: n.readable, Now: n.now})
+}
+
+// loginAddresses says what an organization's identity provider must know of it.
+func loginAddresses(people *pages.Pages) func(context.Context, string) graph.LoginAddresses {
+	return func(ctx context.Context, provider string) (a graph.LoginAddresses) {
+		place, _ := protocol.PlaceOf(ctx) // the server sets it before it calls a mount
+		a.Redirect, a.Backchannel, a.AfterLogout = people.Addresses(place, provider)
+		return a
+	}
 }
 
 // readable lists the registries that the context's subject may read, by name.

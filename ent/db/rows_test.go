@@ -214,6 +214,8 @@ func (f *filler) community() error {
 	err := each(f.ctx, []interface{ Exec(context.Context) error }{
 		c.Team.Create().SetOrgID(f.claim).SetID(f.note("teams")).SetName("platform-" + f.suffix).SetCreatedAt(noon),
 		c.TeamMember.Create().SetOrgID(f.claim).SetID(f.note("team_members")).SetTeamID(f.id("teams")).SetMemberID(member).SetCreatedAt(noon),
+		c.GroupMapping.Create().SetOrgID(f.claim).SetID(f.note("group_mappings")).SetProviderID(f.id("identity_providers")).SetGroupName("ops").SetRole("").
+			SetTeamID(f.id("teams")).SetCreatedAt(noon),
 		c.ServiceAccount.Create().SetOrgID(f.claim).SetID(f.note("service_accounts")).SetName("ci-" + f.suffix).SetCreatedAt(noon),
 		c.Token.Create().SetOrgID(f.claim).SetID(f.note("tokens")).SetServiceID(f.id("service_accounts")).SetName("of an account").
 			SetHash([]byte("account " + f.suffix)).SetHint("abcd").SetCreatedAt(noon),

@@ -210,6 +210,7 @@ var (
 		{Name: "group_name", Type: field.TypeString},
 		{Name: "role", Type: field.TypeString},
 		{Name: "registry_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "team_id", Type: field.TypeUUID, Nullable: true},
 		{Name: "created_at", Type: field.TypeTime},
 	}
 	// GroupMappingsTable holds the schema information for the "group_mappings" table.

@@ -17,9 +17,32 @@ import (
 	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/intake"
 	"sluice.dev/sluice/tenants/license"
+	"sluice.dev/sluice/tenants/login"
 	"sluice.dev/sluice/tenants/policy"
 	"sluice.dev/sluice/tenants/registry"
 )
+
+// A new group mapping: of a role, on the organization or on a registry, or of a team.
+type AddGroupMappingInput struct {
+	// Whose group.
+	IdentityProvider ID `json:"identityProvider"`
+	// The group, exactly as the provider writes it.
+	Group string `json:"group"`
+	// The name of the role; not together with a team.
+	Role *string `json:"role,omitempty"`
+	// The registry on which the role is; on the organization when not given.
+	Registry *ID `json:"registry,omitempty"`
+	// The name of the team; not together with a role.
+	Team *string `json:"team,omitempty"`
+}
+
+// The answer to addGroupMapping.
+type AddGroupMappingPayload struct {
+	// The new mapping, which counts from each person's next login on; null when there are user errors.
+	GroupMapping *login.Mapping `json:"groupMapping,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
 
 // A new rule.
 type AddRuleInput struct {
@@ -143,6 +166,42 @@ type AuditEventFilter struct {
 	To *time.Time `json:"to,omitempty"`
 }
 
+// A page of break-glass links.
+type BreakGlassLinkConnection struct {
+	// The break-glass links with their cursors.
+	Edges []*BreakGlassLinkEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A break-glass link in a list.
+type BreakGlassLinkEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The break-glass link.
+	Node *login.BreakGlassLink `json:"node"`
+}
+
+// Which claims of an id token say what.
+type ClaimNames struct {
+	// The e-mail address; email unless it was changed.
+	Email string `json:"email"`
+	// The person's name; name unless it was changed.
+	Name string `json:"name"`
+	// The groups; groups unless it was changed.
+	Groups string `json:"groups"`
+}
+
+// Which claims say what; standard ones when not given.
+type ClaimNamesInput struct {
+	// The e-mail address.
+	Email *string `json:"email,omitempty"`
+	// The person's name.
+	Name *string `json:"name,omitempty"`
+	// The groups.
+	Groups *string `json:"groups,omitempty"`
+}
+
 // A new firewall.
 type CreateFirewallInput struct {
 	// What kind of packages it lets in.
@@ -159,6 +218,42 @@ type CreateFirewallInput struct {
 type CreateFirewallPayload struct {
 	// The new firewall; null when there are user errors.
 	Registry *ent.Registry `json:"registry,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A new identity provider.
+type CreateIdentityProviderInput struct {
+	// 1 to 32 of a-z, 0-9 and - between them; becomes part of the redirect URI and never changes.
+	Name string `json:"name"`
+	// As the login page shows it; the name when not given.
+	Title *string `json:"title,omitempty"`
+	// An https address, exactly as the provider writes it.
+	Issuer string `json:"issuer"`
+	// The client id there.
+	ClientID string `json:"clientId"`
+	// The client secret there; none for a public client. It cannot be read again.
+	ClientSecret *string `json:"clientSecret,omitempty"`
+	// What to ask for besides openid; profile and email when not given.
+	Scopes []string `json:"scopes,omitempty"`
+	// The e-mail domains that it speaks for.
+	Domains []string `json:"domains,omitempty"`
+	// Which claims say what.
+	Claims *ClaimNamesInput `json:"claims,omitempty"`
+	// Whether people who are no members become some by logging in.
+	Joins bool `json:"joins"`
+	// The role that they get; member when not given.
+	JoinRole *string `json:"joinRole,omitempty"`
+	// Whether the platform's provider opens nothing here while this one is enabled.
+	Exclusive bool `json:"exclusive"`
+	// Whether people can log in by it at once; test it first.
+	Enabled bool `json:"enabled"`
+}
+
+// The answer to createIdentityProvider.
+type CreateIdentityProviderPayload struct {
+	// The new provider; null when there are user errors.
+	IdentityProvider *login.Provider `json:"identityProvider,omitempty"`
 	// What is wrong with the input.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -287,6 +382,20 @@ type DecisionFilter struct {
 	To *time.Time `json:"to,omitempty"`
 }
 
+// The end of an identity provider.
+type DeleteIdentityProviderInput struct {
+	// Which one. Its sessions end; roles that people have by their groups stay.
+	IdentityProvider ID `json:"identityProvider"`
+}
+
+// The answer to deleteIdentityProvider.
+type DeleteIdentityProviderPayload struct {
+	// The id of the provider, which is of no use now; null when there are user errors.
+	IdentityProvider *ID `json:"identityProvider,omitempty"`
+	// Why it cannot be deleted.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // The deletion of a registry.
 type DeleteRegistryInput struct {
 	// Which one.
@@ -371,6 +480,52 @@ type DropStagedVersionPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// The end of a session.
+type EndSessionInput struct {
+	// Which one.
+	Session ID `json:"session"`
+}
+
+// The answer to endSession.
+type EndSessionPayload struct {
+	// The id of the session; null when there are user errors.
+	Session *ID `json:"session,omitempty"`
+	// Why it cannot be ended.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// The end of all sessions of a member.
+type EndSessionsInput struct {
+	// Whose; your own when not given.
+	Member *ID `json:"member,omitempty"`
+	// A session that lasts on.
+	Except *ID `json:"except,omitempty"`
+}
+
+// The answer to endSessions.
+type EndSessionsPayload struct {
+	// How many have ended.
+	Ended int `json:"ended"`
+	// Why they cannot be ended.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A page of group mappings.
+type GroupMappingConnection struct {
+	// The group mappings with their cursors.
+	Edges []*GroupMappingEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A group mapping in a list.
+type GroupMappingEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The group mapping.
+	Node *login.Mapping `json:"node"`
+}
+
 // A page of holds.
 type HoldConnection struct {
 	// The holds with their cursors.
@@ -397,6 +552,22 @@ type HoldFilter struct {
 	Cause *hold.Cause `json:"cause,omitempty"`
 	// On packages of exactly this name only.
 	Package *string `json:"package,omitempty"`
+}
+
+// A page of identity providers.
+type IdentityProviderConnection struct {
+	// The identity providers with their cursors.
+	Edges []*IdentityProviderEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// An identity provider in a list.
+type IdentityProviderEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The identity provider.
+	Node *login.Provider `json:"node"`
 }
 
 // An entry of a lock file that no registry can bring in.
@@ -465,6 +636,22 @@ type LiftTombstonePayload struct {
 	Tombstone *ent.Tombstone `json:"tombstone,omitempty"`
 	// What is wrong with the input.
 	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A page of linked accounts.
+type LinkedAccountConnection struct {
+	// The linked accounts with their cursors.
+	Edges []*LinkedAccountEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A linked account in a list.
+type LinkedAccountEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The linked account.
+	Node *login.Identity `json:"node"`
 }
 
 // A page of members.
@@ -817,6 +1004,20 @@ type RemoteEdge struct {
 	Node *ent.Remote `json:"node"`
 }
 
+// The end of a group mapping.
+type RemoveGroupMappingInput struct {
+	// Which one. Whoever has the role or is in the team by it alone loses that at once.
+	GroupMapping ID `json:"groupMapping"`
+}
+
+// The answer to removeGroupMapping.
+type RemoveGroupMappingPayload struct {
+	// The id of the mapping, which is of no use now; null when there are user errors.
+	GroupMapping *ID `json:"groupMapping,omitempty"`
+	// Why it cannot be removed.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // The end of a rule.
 type RemoveRuleInput struct {
 	// Which rule.
@@ -901,6 +1102,22 @@ type RoleInput struct {
 	Registry *ID `json:"registry,omitempty"`
 }
 
+// A page of sessions.
+type SessionConnection struct {
+	// The sessions with their cursors.
+	Edges []*SessionEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A session in a list.
+type SessionEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The session.
+	Node *login.Session `json:"node"`
+}
+
 // Where a registry forwards to.
 type SetForwardingInput struct {
 	// Which registry.
@@ -983,6 +1200,20 @@ type StagedVersionEdge struct {
 type Subscription struct {
 }
 
+// A test of an identity provider.
+type TestIdentityProviderInput struct {
+	// Which one, enabled or not.
+	IdentityProvider ID `json:"identityProvider"`
+}
+
+// The answer to testIdentityProvider.
+type TestIdentityProviderPayload struct {
+	// What was found; null when there are user errors.
+	Report *login.Report `json:"report,omitempty"`
+	// Why it cannot be tested.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A page of tokens.
 type TokenConnection struct {
 	// The tokens with their cursors.
@@ -1041,6 +1272,20 @@ type UndeleteRegistryPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// The end of a linked account.
+type UnlinkAccountInput struct {
+	// Which one. The member's sessions end, and whoever has the address next can become the member.
+	LinkedAccount ID `json:"linkedAccount"`
+}
+
+// The answer to unlinkAccount.
+type UnlinkAccountPayload struct {
+	// The id of the account, which is of no use now; null when there are user errors.
+	LinkedAccount *ID `json:"linkedAccount,omitempty"`
+	// Why it cannot be unlinked.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // Versions to delete.
 type UnpublishVersionsInput struct {
 	// In which registry.
@@ -1056,6 +1301,42 @@ type UnpublishVersionsPayload struct {
 	// The package as it is now, which may hold nothing; null when there are user errors.
 	Package *Package `json:"package,omitempty"`
 	// Why they cannot be deleted.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A change of an identity provider. What is not given stays.
+type UpdateIdentityProviderInput struct {
+	// Which one.
+	IdentityProvider ID `json:"identityProvider"`
+	// As the login page shows it.
+	Title *string `json:"title,omitempty"`
+	// Another issuer, which ends every session that the provider opened and needs the client secret anew.
+	Issuer *string `json:"issuer,omitempty"`
+	// The client id there.
+	ClientID *string `json:"clientId,omitempty"`
+	// The client secret there; the empty text removes it.
+	ClientSecret *string `json:"clientSecret,omitempty"`
+	// What to ask for besides openid.
+	Scopes []string `json:"scopes,omitempty"`
+	// The e-mail domains that it speaks for.
+	Domains []string `json:"domains,omitempty"`
+	// Which claims say what; replaces all three.
+	Claims *ClaimNamesInput `json:"claims,omitempty"`
+	// Whether people who are no members become some by logging in.
+	Joins *bool `json:"joins,omitempty"`
+	// The role that they get.
+	JoinRole *string `json:"joinRole,omitempty"`
+	// Whether the platform's provider opens nothing here while this one is enabled.
+	Exclusive *bool `json:"exclusive,omitempty"`
+	// Whether people can log in by it; disabling it ends every session that it opened.
+	Enabled *bool `json:"enabled,omitempty"`
+}
+
+// The answer to updateIdentityProvider.
+type UpdateIdentityProviderPayload struct {
+	// The provider as it is now; null when there are user errors.
+	IdentityProvider *login.Provider `json:"identityProvider,omitempty"`
+	// What is wrong with the input.
 	UserErrors []*UserError `json:"userErrors"`
 }
 
@@ -1291,6 +1572,67 @@ func (e Direction) MarshalJSON() ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
+// The kinds of group mapping.
+type GroupMappingKind string
+
+const (
+	// A role on the organization.
+	GroupMappingKindOrganizationRole GroupMappingKind = "ORGANIZATION_ROLE"
+	// A role on one registry.
+	GroupMappingKindRegistryRole GroupMappingKind = "REGISTRY_ROLE"
+	// A place in a team.
+	GroupMappingKindTeam GroupMappingKind = "TEAM"
+)
+
+var AllGroupMappingKind = []GroupMappingKind{
+	GroupMappingKindOrganizationRole,
+	GroupMappingKindRegistryRole,
+	GroupMappingKindTeam,
+}
+
+func (e GroupMappingKind) IsValid() bool {
+	switch e {
+	case GroupMappingKindOrganizationRole, GroupMappingKindRegistryRole, GroupMappingKindTeam:
+		return true
+	}
+	return false
+}
+
+func (e GroupMappingKind) String() string {
+	return string(e)
+}
+
+func (e *GroupMappingKind) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = GroupMappingKind(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid GroupMappingKind", str)
+	}
+	return nil
+}
+
+func (e GroupMappingKind) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *GroupMappingKind) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e GroupMappingKind) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
 // What registries can be ordered by.
 type RegistryOrderBy string
 
@@ -1344,6 +1686,64 @@ func (e *RegistryOrderBy) UnmarshalJSON(b []byte) error {
 }
 
 func (e RegistryOrderBy) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// The kinds of session.
+type SessionKind string
+
+const (
+	// By an identity provider.
+	SessionKindOidc SessionKind = "OIDC"
+	// By a link that an operator made on the server.
+	SessionKindBreakGlass SessionKind = "BREAK_GLASS"
+)
+
+var AllSessionKind = []SessionKind{
+	SessionKindOidc,
+	SessionKindBreakGlass,
+}
+
+func (e SessionKind) IsValid() bool {
+	switch e {
+	case SessionKindOidc, SessionKindBreakGlass:
+		return true
+	}
+	return false
+}
+
+func (e SessionKind) String() string {
+	return string(e)
+}
+
+func (e *SessionKind) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = SessionKind(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid SessionKind", str)
+	}
+	return nil
+}
+
+func (e SessionKind) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *SessionKind) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e SessionKind) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

@@ -45,6 +45,11 @@ var forms = map[string]form{
 	"Tombstone":     {uuid: true},
 	"Upstream":      {uuid: true},
 	"Version":       {uuid: true, text: true}, // registry, name and version with a line feed between
+
+	"GroupMapping":     {uuid: true},
+	"IdentityProvider": {uuid: true},
+	"LinkedAccount":    {uuid: true},
+	"Session":          {uuid: true},
 }
 
 // Types returns the types that have ids, in alphabetical order.

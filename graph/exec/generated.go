@@ -34,6 +34,7 @@ import (
 	"sluice.dev/sluice/tenants/gate"
 	"sluice.dev/sluice/tenants/intake"
 	"sluice.dev/sluice/tenants/license"
+	"sluice.dev/sluice/tenants/login"
 	"sluice.dev/sluice/tenants/org"
 	"sluice.dev/sluice/tenants/policy"
 	"sluice.dev/sluice/tenants/registry"
@@ -52,15 +53,20 @@ type ResolverRoot interface {
 	Advisory() AdvisoryResolver
 	AuditEvent() AuditEventResolver
 	BlastRadius() BlastRadiusResolver
+	BreakGlassLink() BreakGlassLinkResolver
 	Cascade() CascadeResolver
 	Decision() DecisionResolver
 	Delivery() DeliveryResolver
 	File() FileResolver
 	Finding() FindingResolver
 	Forwarding() ForwardingResolver
+	GroupMapping() GroupMappingResolver
 	HiddenVersions() HiddenVersionsResolver
 	Hold() HoldResolver
+	IdentityProvider() IdentityProviderResolver
+	IdentityProviderReport() IdentityProviderReportResolver
 	LicenseRule() LicenseRuleResolver
+	LinkedAccount() LinkedAccountResolver
 	Maintainer() MaintainerResolver
 	Member() MemberResolver
 	Mutation() MutationResolver
@@ -76,6 +82,7 @@ type ResolverRoot interface {
 	Remote() RemoteResolver
 	Role() RoleResolver
 	Rule() RuleResolver
+	Session() SessionResolver
 	StagedVersion() StagedVersionResolver
 	Subscription() SubscriptionResolver
 	Token() TokenResolver
@@ -120,6 +127,9 @@ type BlastRadiusResolver interface {
 
 	Deliveries(ctx context.Context, obj *api.BlastRadius, first *int, after *string) (*api.DeliveryConnection, error)
 }
+type BreakGlassLinkResolver interface {
+	Member(ctx context.Context, obj *login.BreakGlassLink) (*access.Member, error)
+}
 type CascadeResolver interface {
 	ID(ctx context.Context, obj *ent.Cascade) (*api.ID, error)
 
@@ -157,6 +167,14 @@ type FindingResolver interface {
 type ForwardingResolver interface {
 	To(ctx context.Context, obj *registry.Forwarding) (*ent.Registry, error)
 }
+type GroupMappingResolver interface {
+	ID(ctx context.Context, obj *login.Mapping) (*api.ID, error)
+
+	Gives(ctx context.Context, obj *login.Mapping) (api.GroupMappingKind, error)
+	Role(ctx context.Context, obj *login.Mapping) (*string, error)
+	Registry(ctx context.Context, obj *login.Mapping) (*ent.Registry, error)
+	Team(ctx context.Context, obj *login.Mapping) (*string, error)
+}
 type HiddenVersionsResolver interface {
 	Registry(ctx context.Context, obj *gate.Hidden) (*ent.Registry, error)
 }
@@ -174,9 +192,34 @@ type HoldResolver interface {
 	ReleaseReason(ctx context.Context, obj *ent.Hold) (*string, error)
 	BlastRadius(ctx context.Context, obj *ent.Hold) (*api.BlastRadius, error)
 }
+type IdentityProviderResolver interface {
+	ID(ctx context.Context, obj *login.Provider) (*api.ID, error)
+
+	Claims(ctx context.Context, obj *login.Provider) (*api.ClaimNames, error)
+
+	JoinRole(ctx context.Context, obj *login.Provider) (*string, error)
+
+	RedirectURI(ctx context.Context, obj *login.Provider) (string, error)
+	BackchannelLogoutURI(ctx context.Context, obj *login.Provider) (string, error)
+	PostLogoutRedirectURI(ctx context.Context, obj *login.Provider) (string, error)
+	GroupMappings(ctx context.Context, obj *login.Provider, first *int, after *string) (*api.GroupMappingConnection, error)
+}
+type IdentityProviderReportResolver interface {
+	Works(ctx context.Context, obj *login.Report) (bool, error)
+	Problems(ctx context.Context, obj *login.Report) ([]string, error)
+	Warnings(ctx context.Context, obj *login.Report) ([]string, error)
+	AuthorizationEndpoint(ctx context.Context, obj *login.Report) (*string, error)
+	TokenEndpoint(ctx context.Context, obj *login.Report) (*string, error)
+	JwksURI(ctx context.Context, obj *login.Report) (*string, error)
+	EndSessionEndpoint(ctx context.Context, obj *login.Report) (*string, error)
+}
 type LicenseRuleResolver interface {
 	License(ctx context.Context, obj *license.Rule) (*string, error)
 	Category(ctx context.Context, obj *license.Rule) (*string, error)
+}
+type LinkedAccountResolver interface {
+	ID(ctx context.Context, obj *login.Identity) (*api.ID, error)
+	Member(ctx context.Context, obj *login.Identity) (*access.Member, error)
 }
 type MaintainerResolver interface {
 	Email(ctx context.Context, obj *coord.Person) (*string, error)
@@ -221,6 +264,15 @@ type MutationResolver interface {
 	CreateToken(ctx context.Context, input api.CreateTokenInput) (*api.CreateTokenPayload, error)
 	CreateServiceToken(ctx context.Context, input api.CreateServiceTokenInput) (*api.CreateTokenPayload, error)
 	RevokeToken(ctx context.Context, input api.RevokeTokenInput) (*api.RevokeTokenPayload, error)
+	CreateIdentityProvider(ctx context.Context, input api.CreateIdentityProviderInput) (*api.CreateIdentityProviderPayload, error)
+	UpdateIdentityProvider(ctx context.Context, input api.UpdateIdentityProviderInput) (*api.UpdateIdentityProviderPayload, error)
+	DeleteIdentityProvider(ctx context.Context, input api.DeleteIdentityProviderInput) (*api.DeleteIdentityProviderPayload, error)
+	TestIdentityProvider(ctx context.Context, input api.TestIdentityProviderInput) (*api.TestIdentityProviderPayload, error)
+	AddGroupMapping(ctx context.Context, input api.AddGroupMappingInput) (*api.AddGroupMappingPayload, error)
+	RemoveGroupMapping(ctx context.Context, input api.RemoveGroupMappingInput) (*api.RemoveGroupMappingPayload, error)
+	UnlinkAccount(ctx context.Context, input api.UnlinkAccountInput) (*api.UnlinkAccountPayload, error)
+	EndSession(ctx context.Context, input api.EndSessionInput) (*api.EndSessionPayload, error)
+	EndSessions(ctx context.Context, input api.EndSessionsInput) (*api.EndSessionsPayload, error)
 }
 type NameSwitchResolver interface {
 	Registry(ctx context.Context, obj *intake.NameSwitch) (*ent.Registry, error)
@@ -286,6 +338,10 @@ type QueryResolver interface {
 	Members(ctx context.Context, first *int, after *string) (*api.MemberConnection, error)
 	Roles(ctx context.Context) ([]*access.Role, error)
 	Tokens(ctx context.Context, first *int, after *string) (*api.TokenConnection, error)
+	IdentityProviders(ctx context.Context, first *int, after *string) (*api.IdentityProviderConnection, error)
+	Sessions(ctx context.Context, first *int, after *string, member *api.ID, everybody bool, ended bool) (*api.SessionConnection, error)
+	LinkedAccounts(ctx context.Context, first *int, after *string, member *api.ID) (*api.LinkedAccountConnection, error)
+	BreakGlassLinks(ctx context.Context, first *int, after *string) (*api.BreakGlassLinkConnection, error)
 }
 type RegistryResolver interface {
 	ID(ctx context.Context, obj *ent.Registry) (*api.ID, error)
@@ -323,6 +379,15 @@ type RuleResolver interface {
 	LicensePolicy(ctx context.Context, obj *registry.Rule) (*license.Policy, error)
 	MaxFeedAge(ctx context.Context, obj *registry.Rule) (*time.Duration, error)
 	Grace(ctx context.Context, obj *registry.Rule) (*time.Duration, error)
+}
+type SessionResolver interface {
+	ID(ctx context.Context, obj *login.Session) (*api.ID, error)
+	Member(ctx context.Context, obj *login.Session) (*access.Member, error)
+	Kind(ctx context.Context, obj *login.Session) (api.SessionKind, error)
+	IdentityProvider(ctx context.Context, obj *login.Session) (*login.Provider, error)
+	Issuer(ctx context.Context, obj *login.Session) (*string, error)
+
+	EndReason(ctx context.Context, obj *login.Session) (*string, error)
 }
 type StagedVersionResolver interface {
 	ID(ctx context.Context, obj *intake.Staged) (*api.ID, error)
@@ -404,21 +469,27 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	ec := newExecutionContext(opCtx, e, make(chan graphql.DeferredResult))
 	inputUnmarshalers := func() *graphql.InputUnmarshalerIndex {
 		return graphql.NewInputUnmarshalerIndex(
+			graphql.NewInputUnmarshaler("AddGroupMappingInput", ec.unmarshalInputAddGroupMappingInput),
 			graphql.NewInputUnmarshaler("AddRuleInput", ec.unmarshalInputAddRuleInput),
 			graphql.NewInputUnmarshaler("AddUpstreamInput", ec.unmarshalInputAddUpstreamInput),
 			graphql.NewInputUnmarshaler("ApproveStagedVersionInput", ec.unmarshalInputApproveStagedVersionInput),
 			graphql.NewInputUnmarshaler("AuditEventFilter", ec.unmarshalInputAuditEventFilter),
+			graphql.NewInputUnmarshaler("ClaimNamesInput", ec.unmarshalInputClaimNamesInput),
 			graphql.NewInputUnmarshaler("CreateFirewallInput", ec.unmarshalInputCreateFirewallInput),
+			graphql.NewInputUnmarshaler("CreateIdentityProviderInput", ec.unmarshalInputCreateIdentityProviderInput),
 			graphql.NewInputUnmarshaler("CreateRegistryInput", ec.unmarshalInputCreateRegistryInput),
 			graphql.NewInputUnmarshaler("CreateRemoteInput", ec.unmarshalInputCreateRemoteInput),
 			graphql.NewInputUnmarshaler("CreateServiceTokenInput", ec.unmarshalInputCreateServiceTokenInput),
 			graphql.NewInputUnmarshaler("CreateTokenInput", ec.unmarshalInputCreateTokenInput),
 			graphql.NewInputUnmarshaler("CredentialInput", ec.unmarshalInputCredentialInput),
 			graphql.NewInputUnmarshaler("DecisionFilter", ec.unmarshalInputDecisionFilter),
+			graphql.NewInputUnmarshaler("DeleteIdentityProviderInput", ec.unmarshalInputDeleteIdentityProviderInput),
 			graphql.NewInputUnmarshaler("DeleteRegistryInput", ec.unmarshalInputDeleteRegistryInput),
 			graphql.NewInputUnmarshaler("DeleteVersionInput", ec.unmarshalInputDeleteVersionInput),
 			graphql.NewInputUnmarshaler("DeprecateVersionsInput", ec.unmarshalInputDeprecateVersionsInput),
 			graphql.NewInputUnmarshaler("DropStagedVersionInput", ec.unmarshalInputDropStagedVersionInput),
+			graphql.NewInputUnmarshaler("EndSessionInput", ec.unmarshalInputEndSessionInput),
+			graphql.NewInputUnmarshaler("EndSessionsInput", ec.unmarshalInputEndSessionsInput),
 			graphql.NewInputUnmarshaler("HoldFilter", ec.unmarshalInputHoldFilter),
 			graphql.NewInputUnmarshaler("LicensePolicyInput", ec.unmarshalInputLicensePolicyInput),
 			graphql.NewInputUnmarshaler("LicenseRuleInput", ec.unmarshalInputLicenseRuleInput),
@@ -436,6 +507,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("RegistryOrder", ec.unmarshalInputRegistryOrder),
 			graphql.NewInputUnmarshaler("ReleaseHoldInput", ec.unmarshalInputReleaseHoldInput),
 			graphql.NewInputUnmarshaler("ReleaseVersionInput", ec.unmarshalInputReleaseVersionInput),
+			graphql.NewInputUnmarshaler("RemoveGroupMappingInput", ec.unmarshalInputRemoveGroupMappingInput),
 			graphql.NewInputUnmarshaler("RemoveRuleInput", ec.unmarshalInputRemoveRuleInput),
 			graphql.NewInputUnmarshaler("RemoveTagInput", ec.unmarshalInputRemoveTagInput),
 			graphql.NewInputUnmarshaler("RemoveUpstreamInput", ec.unmarshalInputRemoveUpstreamInput),
@@ -445,8 +517,11 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("SetForwardingInput", ec.unmarshalInputSetForwardingInput),
 			graphql.NewInputUnmarshaler("SetNameSwitchInput", ec.unmarshalInputSetNameSwitchInput),
 			graphql.NewInputUnmarshaler("SetTagInput", ec.unmarshalInputSetTagInput),
+			graphql.NewInputUnmarshaler("TestIdentityProviderInput", ec.unmarshalInputTestIdentityProviderInput),
 			graphql.NewInputUnmarshaler("UndeleteRegistryInput", ec.unmarshalInputUndeleteRegistryInput),
+			graphql.NewInputUnmarshaler("UnlinkAccountInput", ec.unmarshalInputUnlinkAccountInput),
 			graphql.NewInputUnmarshaler("UnpublishVersionsInput", ec.unmarshalInputUnpublishVersionsInput),
+			graphql.NewInputUnmarshaler("UpdateIdentityProviderInput", ec.unmarshalInputUpdateIdentityProviderInput),
 			graphql.NewInputUnmarshaler("UpdateRegistryInput", ec.unmarshalInputUpdateRegistryInput),
 			graphql.NewInputUnmarshaler("UpdateRuleInput", ec.unmarshalInputUpdateRuleInput),
 			graphql.NewInputUnmarshaler("UploadVersionInput", ec.unmarshalInputUploadVersionInput),
@@ -2101,6 +2176,453 @@ input AuditEventFilter {
   to: Time
 }
 
+# ---------------------------------------------------------------- login
+
+"""
+An OpenID Connect provider of the organization's own, by which people log in. What it
+says of somebody decides who they are here, so that changing one needs every action on
+the organization.
+"""
+type IdentityProvider implements Node @seen(by: "organization:read") {
+  "The opaque id."
+  id: ID!
+  "Its short name, which is part of its redirect URI and never changes."
+  name: String!
+  "As the login page shows it."
+  title: String!
+  "The issuer, exactly as the provider writes it."
+  issuer: String!
+  "The client id there."
+  clientId: String!
+  "Whether a client secret is stored. Nobody can read it."
+  hasSecret: Boolean!
+  "What it is asked for besides openid."
+  scopes: [String!]!
+  "The e-mail domains that it speaks for, in lower case."
+  domains: [String!]!
+  "Which claims say what."
+  claims: ClaimNames!
+  "Whether people who are no members become some by logging in."
+  joins: Boolean!
+  "The role that they get; null when nobody joins."
+  joinRole: String
+  "Whether the platform's provider opens nothing here while this one is enabled."
+  exclusive: Boolean!
+  "Whether people can log in by it."
+  enabled: Boolean!
+  "Where it must send people back to: register it there, exactly."
+  redirectUri: String!
+  "Where it may tell of logouts (OpenID Connect Back-Channel Logout 1.0)."
+  backchannelLogoutUri: String!
+  "Where people come back to who logged out there too."
+  postLogoutRedirectUri: String!
+  "Which groups give a role or are a team, in the order in which they were added."
+  groupMappings(
+    "How many at most; capped at 100."
+    first: Int = 25
+    "The cursor after which to continue."
+    after: String
+  ): GroupMappingConnection!
+  "When it was added."
+  createdAt: Time!
+  "When it was last changed."
+  updatedAt: Time!
+}
+
+"A page of identity providers."
+type IdentityProviderConnection {
+  "The identity providers with their cursors."
+  edges: [IdentityProviderEdge!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"An identity provider in a list."
+type IdentityProviderEdge {
+  "To continue after it."
+  cursor: String!
+  "The identity provider."
+  node: IdentityProvider!
+}
+
+"Which claims of an id token say what."
+type ClaimNames {
+  "The e-mail address; email unless it was changed."
+  email: String!
+  "The person's name; name unless it was changed."
+  name: String!
+  "The groups; groups unless it was changed."
+  groups: String!
+}
+
+"What a group of an identity provider gives to whoever is in it, at each login."
+type GroupMapping implements Node @seen(by: "organization:read") {
+  "The opaque id."
+  id: ID!
+  "The group, exactly as the provider writes it."
+  group: String!
+  "What it gives."
+  gives: GroupMappingKind!
+  "The role; null for a team."
+  role: String
+  "The registry on which the role is; null otherwise, and for those who may not see it."
+  registry: Registry
+  "The team; null for a role."
+  team: String
+  "When it was added."
+  createdAt: Time!
+}
+
+"The kinds of group mapping."
+enum GroupMappingKind {
+  "A role on the organization."
+  ORGANIZATION_ROLE
+  "A role on one registry."
+  REGISTRY_ROLE
+  "A place in a team."
+  TEAM
+}
+
+"A page of group mappings."
+type GroupMappingConnection {
+  "The group mappings with their cursors."
+  edges: [GroupMappingEdge!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"A group mapping in a list."
+type GroupMappingEdge {
+  "To continue after it."
+  cursor: String!
+  "The group mapping."
+  node: GroupMapping!
+}
+
+"How an identity provider answered a test. Nothing is tried that only a login shows, such as the client secret."
+type IdentityProviderReport {
+  "Whether people can log in, as far as a test can tell."
+  works: Boolean!
+  "What is wrong, in words; empty when it works."
+  problems: [String!]!
+  "What works, and could be better."
+  warnings: [String!]!
+  "Where people are sent; null when it was not found out."
+  authorizationEndpoint: String
+  "Where codes are turned into identities; null when it was not found out."
+  tokenEndpoint: String
+  "Where its signing keys are; null when it was not found out."
+  jwksUri: String
+  "Where people are sent who log out; null when it has no such address."
+  endSessionEndpoint: String
+  "How many signing keys can be used."
+  signingKeys: Int!
+}
+
+"Somebody who is, or was, logged in with a browser. Only one's own can be seen without its action."
+type Session implements Node @seen(by: "member:manage") {
+  "The opaque id."
+  id: ID!
+  "Whose it is; null for those who may not see members."
+  member: Member
+  "How it was opened."
+  kind: SessionKind!
+  "The organization's own provider that vouched; null for the platform's, and for emergency access."
+  identityProvider: IdentityProvider
+  "The issuer that vouched; null for emergency access."
+  issuer: String
+  "The address that it was opened from."
+  ip: String!
+  "The browser, as it calls itself."
+  agent: String!
+  "When it was opened."
+  createdAt: Time!
+  "When it was last used, to a few seconds."
+  lastUsedAt: Time!
+  "When it ends, whatever is done with it."
+  expiresAt: Time!
+  "When it was ended; null while it was not."
+  endedAt: Time
+  "Why it was ended; null while it was not."
+  endReason: String
+}
+
+"The kinds of session."
+enum SessionKind {
+  "By an identity provider."
+  OIDC
+  "By a link that an operator made on the server."
+  BREAK_GLASS
+}
+
+"A page of sessions."
+type SessionConnection {
+  "The sessions with their cursors."
+  edges: [SessionEdge!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"A session in a list."
+type SessionEdge {
+  "To continue after it."
+  cursor: String!
+  "The session."
+  node: Session!
+}
+
+"An account at an identity provider that is a member here."
+type LinkedAccount implements Node @seen(by: "member:read") {
+  "The opaque id."
+  id: ID!
+  "Who it is here; null for those who may not see members."
+  member: Member
+  "The provider, as its tokens say."
+  issuer: String!
+  "The account, unique and unchanging at the issuer."
+  subject: String!
+  "Its e-mail address as the provider last said it; it need not be the member's."
+  email: String!
+  "When it was first used here."
+  createdAt: Time!
+  "When it last logged in."
+  lastLoginAt: Time!
+}
+
+"A page of linked accounts."
+type LinkedAccountConnection {
+  "The linked accounts with their cursors."
+  edges: [LinkedAccountEdge!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"A linked account in a list."
+type LinkedAccountEdge {
+  "To continue after it."
+  cursor: String!
+  "The linked account."
+  node: LinkedAccount!
+}
+
+"A link by which an owner gets in without any identity provider, once and for an hour. An operator makes it on the server."
+type BreakGlassLink {
+  "The owner whose session it opens; null for those who may not see members."
+  member: Member
+  "When it was made."
+  createdAt: Time!
+  "When it ends."
+  expiresAt: Time!
+  "When it was used; null while it was not."
+  usedAt: Time
+}
+
+"A page of break-glass links."
+type BreakGlassLinkConnection {
+  "The break-glass links with their cursors."
+  edges: [BreakGlassLinkEdge!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"A break-glass link in a list."
+type BreakGlassLinkEdge {
+  "To continue after it."
+  cursor: String!
+  "The break-glass link."
+  node: BreakGlassLink!
+}
+
+"Which claims say what; standard ones when not given."
+input ClaimNamesInput {
+  "The e-mail address."
+  email: String
+  "The person's name."
+  name: String
+  "The groups."
+  groups: String
+}
+
+"A new identity provider."
+input CreateIdentityProviderInput {
+  "1 to 32 of a-z, 0-9 and - between them; becomes part of the redirect URI and never changes."
+  name: String!
+  "As the login page shows it; the name when not given."
+  title: String
+  "An https address, exactly as the provider writes it."
+  issuer: String!
+  "The client id there."
+  clientId: String!
+  "The client secret there; none for a public client. It cannot be read again."
+  clientSecret: String
+  "What to ask for besides openid; profile and email when not given."
+  scopes: [String!]
+  "The e-mail domains that it speaks for."
+  domains: [String!]
+  "Which claims say what."
+  claims: ClaimNamesInput
+  "Whether people who are no members become some by logging in."
+  joins: Boolean! = false
+  "The role that they get; member when not given."
+  joinRole: String
+  "Whether the platform's provider opens nothing here while this one is enabled."
+  exclusive: Boolean! = false
+  "Whether people can log in by it at once; test it first."
+  enabled: Boolean! = false
+}
+
+"The answer to createIdentityProvider."
+type CreateIdentityProviderPayload {
+  "The new provider; null when there are user errors."
+  identityProvider: IdentityProvider
+  "What is wrong with the input."
+  userErrors: [UserError!]!
+}
+
+"A change of an identity provider. What is not given stays."
+input UpdateIdentityProviderInput {
+  "Which one."
+  identityProvider: ID!
+  "As the login page shows it."
+  title: String
+  "Another issuer, which ends every session that the provider opened and needs the client secret anew."
+  issuer: String
+  "The client id there."
+  clientId: String
+  "The client secret there; the empty text removes it."
+  clientSecret: String
+  "What to ask for besides openid."
+  scopes: [String!]
+  "The e-mail domains that it speaks for."
+  domains: [String!]
+  "Which claims say what; replaces all three."
+  claims: ClaimNamesInput
+  "Whether people who are no members become some by logging in."
+  joins: Boolean
+  "The role that they get."
+  joinRole: String
+  "Whether the platform's provider opens nothing here while this one is enabled."
+  exclusive: Boolean
+  "Whether people can log in by it; disabling it ends every session that it opened."
+  enabled: Boolean
+}
+
+"The answer to updateIdentityProvider."
+type UpdateIdentityProviderPayload {
+  "The provider as it is now; null when there are user errors."
+  identityProvider: IdentityProvider
+  "What is wrong with the input."
+  userErrors: [UserError!]!
+}
+
+"The end of an identity provider."
+input DeleteIdentityProviderInput {
+  "Which one. Its sessions end; roles that people have by their groups stay."
+  identityProvider: ID!
+}
+
+"The answer to deleteIdentityProvider."
+type DeleteIdentityProviderPayload {
+  "The id of the provider, which is of no use now; null when there are user errors."
+  identityProvider: ID
+  "Why it cannot be deleted."
+  userErrors: [UserError!]!
+}
+
+"A test of an identity provider."
+input TestIdentityProviderInput {
+  "Which one, enabled or not."
+  identityProvider: ID!
+}
+
+"The answer to testIdentityProvider."
+type TestIdentityProviderPayload {
+  "What was found; null when there are user errors."
+  report: IdentityProviderReport
+  "Why it cannot be tested."
+  userErrors: [UserError!]!
+}
+
+"A new group mapping: of a role, on the organization or on a registry, or of a team."
+input AddGroupMappingInput {
+  "Whose group."
+  identityProvider: ID!
+  "The group, exactly as the provider writes it."
+  group: String!
+  "The name of the role; not together with a team."
+  role: String
+  "The registry on which the role is; on the organization when not given."
+  registry: ID
+  "The name of the team; not together with a role."
+  team: String
+}
+
+"The answer to addGroupMapping."
+type AddGroupMappingPayload {
+  "The new mapping, which counts from each person's next login on; null when there are user errors."
+  groupMapping: GroupMapping
+  "What is wrong with the input."
+  userErrors: [UserError!]!
+}
+
+"The end of a group mapping."
+input RemoveGroupMappingInput {
+  "Which one. Whoever has the role or is in the team by it alone loses that at once."
+  groupMapping: ID!
+}
+
+"The answer to removeGroupMapping."
+type RemoveGroupMappingPayload {
+  "The id of the mapping, which is of no use now; null when there are user errors."
+  groupMapping: ID
+  "Why it cannot be removed."
+  userErrors: [UserError!]!
+}
+
+"The end of a linked account."
+input UnlinkAccountInput {
+  "Which one. The member's sessions end, and whoever has the address next can become the member."
+  linkedAccount: ID!
+}
+
+"The answer to unlinkAccount."
+type UnlinkAccountPayload {
+  "The id of the account, which is of no use now; null when there are user errors."
+  linkedAccount: ID
+  "Why it cannot be unlinked."
+  userErrors: [UserError!]!
+}
+
+"The end of a session."
+input EndSessionInput {
+  "Which one."
+  session: ID!
+}
+
+"The answer to endSession."
+type EndSessionPayload {
+  "The id of the session; null when there are user errors."
+  session: ID
+  "Why it cannot be ended."
+  userErrors: [UserError!]!
+}
+
+"The end of all sessions of a member."
+input EndSessionsInput {
+  "Whose; your own when not given."
+  member: ID
+  "A session that lasts on."
+  except: ID
+}
+
+"The answer to endSessions."
+type EndSessionsPayload {
+  "How many have ended."
+  ended: Int!
+  "Why they cannot be ended."
+  userErrors: [UserError!]!
+}
+
 # ---------------------------------------------------------------- queries
 
 "What can be asked. Lists hold only what you may see."
@@ -2283,6 +2805,43 @@ type Query {
     "The cursor after which to continue."
     after: String
   ): TokenConnection @open(reason: "everybody may list their own tokens; whose are listed is decided by token:manage")
+
+  "The identity providers of the organization's own, by title."
+  identityProviders(
+    "How many at most; capped at 100."
+    first: Int = 25
+    "The cursor after which to continue."
+    after: String
+  ): IdentityProviderConnection @can(action: "organization:read")
+  "Sessions, the last opened first: your own, or with member:manage those of a member or of everybody."
+  sessions(
+    "How many at most; capped at 100."
+    first: Int = 25
+    "The cursor after which to continue."
+    after: String
+    "Of this member; your own when neither this nor everybody is given."
+    member: ID
+    "Of all members."
+    everybody: Boolean! = false
+    "Those that have ended too, for 30 days."
+    ended: Boolean! = false
+  ): SessionConnection @open(reason: "everybody may see their own sessions; those of others need member:manage")
+  "The accounts at identity providers that are a member."
+  linkedAccounts(
+    "How many at most; capped at 100."
+    first: Int = 25
+    "The cursor after which to continue."
+    after: String
+    "Who; yourself when not given."
+    member: ID
+  ): LinkedAccountConnection @open(reason: "everybody may see their own accounts; those of others need member:read")
+  "The links by which owners get in without any identity provider, the last made first."
+  breakGlassLinks(
+    "How many at most; capped at 100."
+    first: Int = 25
+    "The cursor after which to continue."
+    after: String
+  ): BreakGlassLinkConnection @can(action: "member:manage")
 }
 
 # ---------------------------------------------------------------- mutations
@@ -2381,6 +2940,27 @@ type Mutation {
   "End a token for good."
   revokeToken(input: RevokeTokenInput!): RevokeTokenPayload
     @open(reason: "ending one's own token needs nothing; anybody else's needs token:manage, without which it does not exist")
+
+  "Add an identity provider. It needs every action on the organization, as an owner has."
+  createIdentityProvider(input: CreateIdentityProviderInput!): CreateIdentityProviderPayload @can(action: "organization:update")
+  "Change, enable or disable an identity provider. It needs every action on the organization."
+  updateIdentityProvider(input: UpdateIdentityProviderInput!): UpdateIdentityProviderPayload @can(action: "organization:update", on: "input.identityProvider")
+  "Delete an identity provider with its group mappings. It needs every action on the organization."
+  deleteIdentityProvider(input: DeleteIdentityProviderInput!): DeleteIdentityProviderPayload @can(action: "organization:update", on: "input.identityProvider")
+  "Test the connection to an identity provider: its discovery document, keys and endpoints. It needs every action on the organization."
+  testIdentityProvider(input: TestIdentityProviderInput!): TestIdentityProviderPayload @can(action: "organization:update", on: "input.identityProvider")
+  "Let a group give a role or be a team. It needs every action on the organization."
+  addGroupMapping(input: AddGroupMappingInput!): AddGroupMappingPayload @can(action: "organization:update", on: "input.identityProvider")
+  "Remove a group mapping, and what people have by it alone. It needs every action on the organization."
+  removeGroupMapping(input: RemoveGroupMappingInput!): RemoveGroupMappingPayload @can(action: "organization:update", on: "input.groupMapping")
+  "Forget that an account at an identity provider is a member."
+  unlinkAccount(input: UnlinkAccountInput!): UnlinkAccountPayload @can(action: "member:manage", on: "input.linkedAccount")
+  "End a session at once."
+  endSession(input: EndSessionInput!): EndSessionPayload
+    @open(reason: "ending one's own session needs nothing; anybody else's needs member:manage, without which it does not exist")
+  "End all sessions of a member at once."
+  endSessions(input: EndSessionsInput!): EndSessionsPayload
+    @open(reason: "ending one's own sessions needs nothing; anybody else's needs member:manage")
 }
 
 "A source of packages. Give exactly one of registry, remote and newRemote."
@@ -3167,6 +3747,16 @@ var parsedSchema = gqlparser.MustLoadSchema(sources...)
 // Each function is generated once per unique object type, deduplicating the
 // switch statements that were previously inlined in every fieldContext_* function.
 
+func (ec *executionContext) childFields_AddGroupMappingPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "groupMapping":
+		return ec.fieldContext_AddGroupMappingPayload_groupMapping(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_AddGroupMappingPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AddGroupMappingPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_AddRulePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "rule":
@@ -3311,6 +3901,40 @@ func (ec *executionContext) childFields_BlastRadius(ctx context.Context, field g
 	return nil, fmt.Errorf("no field named %q was found under type BlastRadius", field.Name)
 }
 
+func (ec *executionContext) childFields_BreakGlassLink(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "member":
+		return ec.fieldContext_BreakGlassLink_member(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_BreakGlassLink_createdAt(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_BreakGlassLink_expiresAt(ctx, field)
+	case "usedAt":
+		return ec.fieldContext_BreakGlassLink_usedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BreakGlassLink", field.Name)
+}
+
+func (ec *executionContext) childFields_BreakGlassLinkConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_BreakGlassLinkConnection_edges(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_BreakGlassLinkConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BreakGlassLinkConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_BreakGlassLinkEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_BreakGlassLinkEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_BreakGlassLinkEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BreakGlassLinkEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_Cascade(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -3335,6 +3959,18 @@ func (ec *executionContext) childFields_Cascade(ctx context.Context, field graph
 	return nil, fmt.Errorf("no field named %q was found under type Cascade", field.Name)
 }
 
+func (ec *executionContext) childFields_ClaimNames(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "email":
+		return ec.fieldContext_ClaimNames_email(ctx, field)
+	case "name":
+		return ec.fieldContext_ClaimNames_name(ctx, field)
+	case "groups":
+		return ec.fieldContext_ClaimNames_groups(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ClaimNames", field.Name)
+}
+
 func (ec *executionContext) childFields_ClientSetting(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "client":
@@ -3355,6 +3991,16 @@ func (ec *executionContext) childFields_CreateFirewallPayload(ctx context.Contex
 		return ec.fieldContext_CreateFirewallPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type CreateFirewallPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_CreateIdentityProviderPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "identityProvider":
+		return ec.fieldContext_CreateIdentityProviderPayload_identityProvider(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CreateIdentityProviderPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateIdentityProviderPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_CreateRegistryPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3447,6 +4093,16 @@ func (ec *executionContext) childFields_DecisionEdge(ctx context.Context, field 
 	return nil, fmt.Errorf("no field named %q was found under type DecisionEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_DeleteIdentityProviderPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "identityProvider":
+		return ec.fieldContext_DeleteIdentityProviderPayload_identityProvider(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DeleteIdentityProviderPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteIdentityProviderPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_DeleteRegistryPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "registry":
@@ -3521,6 +4177,26 @@ func (ec *executionContext) childFields_DropStagedVersionPayload(ctx context.Con
 		return ec.fieldContext_DropStagedVersionPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DropStagedVersionPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_EndSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "session":
+		return ec.fieldContext_EndSessionPayload_session(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_EndSessionPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EndSessionPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_EndSessionsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "ended":
+		return ec.fieldContext_EndSessionsPayload_ended(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_EndSessionsPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type EndSessionsPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Explanation(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3619,6 +4295,46 @@ func (ec *executionContext) childFields_Forwarding(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type Forwarding", field.Name)
 }
 
+func (ec *executionContext) childFields_GroupMapping(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_GroupMapping_id(ctx, field)
+	case "group":
+		return ec.fieldContext_GroupMapping_group(ctx, field)
+	case "gives":
+		return ec.fieldContext_GroupMapping_gives(ctx, field)
+	case "role":
+		return ec.fieldContext_GroupMapping_role(ctx, field)
+	case "registry":
+		return ec.fieldContext_GroupMapping_registry(ctx, field)
+	case "team":
+		return ec.fieldContext_GroupMapping_team(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_GroupMapping_createdAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type GroupMapping", field.Name)
+}
+
+func (ec *executionContext) childFields_GroupMappingConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_GroupMappingConnection_edges(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_GroupMappingConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type GroupMappingConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_GroupMappingEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_GroupMappingEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_GroupMappingEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type GroupMappingEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_HiddenVersions(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "registry":
@@ -3697,6 +4413,92 @@ func (ec *executionContext) childFields_HoldEdge(ctx context.Context, field grap
 	return nil, fmt.Errorf("no field named %q was found under type HoldEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_IdentityProvider(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_IdentityProvider_id(ctx, field)
+	case "name":
+		return ec.fieldContext_IdentityProvider_name(ctx, field)
+	case "title":
+		return ec.fieldContext_IdentityProvider_title(ctx, field)
+	case "issuer":
+		return ec.fieldContext_IdentityProvider_issuer(ctx, field)
+	case "clientId":
+		return ec.fieldContext_IdentityProvider_clientId(ctx, field)
+	case "hasSecret":
+		return ec.fieldContext_IdentityProvider_hasSecret(ctx, field)
+	case "scopes":
+		return ec.fieldContext_IdentityProvider_scopes(ctx, field)
+	case "domains":
+		return ec.fieldContext_IdentityProvider_domains(ctx, field)
+	case "claims":
+		return ec.fieldContext_IdentityProvider_claims(ctx, field)
+	case "joins":
+		return ec.fieldContext_IdentityProvider_joins(ctx, field)
+	case "joinRole":
+		return ec.fieldContext_IdentityProvider_joinRole(ctx, field)
+	case "exclusive":
+		return ec.fieldContext_IdentityProvider_exclusive(ctx, field)
+	case "enabled":
+		return ec.fieldContext_IdentityProvider_enabled(ctx, field)
+	case "redirectUri":
+		return ec.fieldContext_IdentityProvider_redirectUri(ctx, field)
+	case "backchannelLogoutUri":
+		return ec.fieldContext_IdentityProvider_backchannelLogoutUri(ctx, field)
+	case "postLogoutRedirectUri":
+		return ec.fieldContext_IdentityProvider_postLogoutRedirectUri(ctx, field)
+	case "groupMappings":
+		return ec.fieldContext_IdentityProvider_groupMappings(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_IdentityProvider_createdAt(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_IdentityProvider_updatedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type IdentityProvider", field.Name)
+}
+
+func (ec *executionContext) childFields_IdentityProviderConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_IdentityProviderConnection_edges(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_IdentityProviderConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type IdentityProviderConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_IdentityProviderEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_IdentityProviderEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_IdentityProviderEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type IdentityProviderEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_IdentityProviderReport(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "works":
+		return ec.fieldContext_IdentityProviderReport_works(ctx, field)
+	case "problems":
+		return ec.fieldContext_IdentityProviderReport_problems(ctx, field)
+	case "warnings":
+		return ec.fieldContext_IdentityProviderReport_warnings(ctx, field)
+	case "authorizationEndpoint":
+		return ec.fieldContext_IdentityProviderReport_authorizationEndpoint(ctx, field)
+	case "tokenEndpoint":
+		return ec.fieldContext_IdentityProviderReport_tokenEndpoint(ctx, field)
+	case "jwksUri":
+		return ec.fieldContext_IdentityProviderReport_jwksUri(ctx, field)
+	case "endSessionEndpoint":
+		return ec.fieldContext_IdentityProviderReport_endSessionEndpoint(ctx, field)
+	case "signingKeys":
+		return ec.fieldContext_IdentityProviderReport_signingKeys(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type IdentityProviderReport", field.Name)
+}
+
 func (ec *executionContext) childFields_LeftEntry(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "entry":
@@ -3765,6 +4567,46 @@ func (ec *executionContext) childFields_LiftTombstonePayload(ctx context.Context
 		return ec.fieldContext_LiftTombstonePayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type LiftTombstonePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_LinkedAccount(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_LinkedAccount_id(ctx, field)
+	case "member":
+		return ec.fieldContext_LinkedAccount_member(ctx, field)
+	case "issuer":
+		return ec.fieldContext_LinkedAccount_issuer(ctx, field)
+	case "subject":
+		return ec.fieldContext_LinkedAccount_subject(ctx, field)
+	case "email":
+		return ec.fieldContext_LinkedAccount_email(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_LinkedAccount_createdAt(ctx, field)
+	case "lastLoginAt":
+		return ec.fieldContext_LinkedAccount_lastLoginAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LinkedAccount", field.Name)
+}
+
+func (ec *executionContext) childFields_LinkedAccountConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_LinkedAccountConnection_edges(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_LinkedAccountConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LinkedAccountConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_LinkedAccountEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_LinkedAccountEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_LinkedAccountEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LinkedAccountEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_Maintainer(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4255,6 +5097,16 @@ func (ec *executionContext) childFields_RemoteEdge(ctx context.Context, field gr
 	return nil, fmt.Errorf("no field named %q was found under type RemoteEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_RemoveGroupMappingPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "groupMapping":
+		return ec.fieldContext_RemoveGroupMappingPayload_groupMapping(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_RemoveGroupMappingPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RemoveGroupMappingPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_RemoveRulePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "registry":
@@ -4371,6 +5223,56 @@ func (ec *executionContext) childFields_Rule(ctx context.Context, field graphql.
 	return nil, fmt.Errorf("no field named %q was found under type Rule", field.Name)
 }
 
+func (ec *executionContext) childFields_Session(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Session_id(ctx, field)
+	case "member":
+		return ec.fieldContext_Session_member(ctx, field)
+	case "kind":
+		return ec.fieldContext_Session_kind(ctx, field)
+	case "identityProvider":
+		return ec.fieldContext_Session_identityProvider(ctx, field)
+	case "issuer":
+		return ec.fieldContext_Session_issuer(ctx, field)
+	case "ip":
+		return ec.fieldContext_Session_ip(ctx, field)
+	case "agent":
+		return ec.fieldContext_Session_agent(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Session_createdAt(ctx, field)
+	case "lastUsedAt":
+		return ec.fieldContext_Session_lastUsedAt(ctx, field)
+	case "expiresAt":
+		return ec.fieldContext_Session_expiresAt(ctx, field)
+	case "endedAt":
+		return ec.fieldContext_Session_endedAt(ctx, field)
+	case "endReason":
+		return ec.fieldContext_Session_endReason(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Session", field.Name)
+}
+
+func (ec *executionContext) childFields_SessionConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_SessionConnection_edges(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_SessionConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SessionConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_SessionEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_SessionEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_SessionEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SessionEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_SetForwardingPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "registry":
@@ -4455,6 +5357,16 @@ func (ec *executionContext) childFields_Tag(ctx context.Context, field graphql.C
 		return ec.fieldContext_Tag_version(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Tag", field.Name)
+}
+
+func (ec *executionContext) childFields_TestIdentityProviderPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "report":
+		return ec.fieldContext_TestIdentityProviderPayload_report(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_TestIdentityProviderPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TestIdentityProviderPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_Token(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4577,6 +5489,16 @@ func (ec *executionContext) childFields_UndeleteRegistryPayload(ctx context.Cont
 	return nil, fmt.Errorf("no field named %q was found under type UndeleteRegistryPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_UnlinkAccountPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "linkedAccount":
+		return ec.fieldContext_UnlinkAccountPayload_linkedAccount(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UnlinkAccountPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UnlinkAccountPayload", field.Name)
+}
+
 func (ec *executionContext) childFields_UnpublishVersionsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "package":
@@ -4585,6 +5507,16 @@ func (ec *executionContext) childFields_UnpublishVersionsPayload(ctx context.Con
 		return ec.fieldContext_UnpublishVersionsPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UnpublishVersionsPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdateIdentityProviderPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "identityProvider":
+		return ec.fieldContext_UpdateIdentityProviderPayload_identityProvider(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UpdateIdentityProviderPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateIdentityProviderPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UpdateRegistryPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4939,6 +5871,42 @@ func (ec *executionContext) field_Hold_inherited_args(ctx context.Context, rawAr
 	return args, nil
 }
 
+func (ec *executionContext) field_IdentityProvider_groupMappings_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_addGroupMapping_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (api.AddGroupMappingInput, error) {
+			return ec.unmarshalNAddGroupMappingInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAddGroupMappingInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_addRule_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -4987,6 +5955,20 @@ func (ec *executionContext) field_Mutation_createFirewall_args(ctx context.Conte
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (api.CreateFirewallInput, error) {
 			return ec.unmarshalNCreateFirewallInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐCreateFirewallInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_createIdentityProvider_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (api.CreateIdentityProviderInput, error) {
+			return ec.unmarshalNCreateIdentityProviderInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐCreateIdentityProviderInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -5051,6 +6033,20 @@ func (ec *executionContext) field_Mutation_createToken_args(ctx context.Context,
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_deleteIdentityProvider_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (api.DeleteIdentityProviderInput, error) {
+			return ec.unmarshalNDeleteIdentityProviderInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDeleteIdentityProviderInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_deleteRegistry_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -5099,6 +6095,34 @@ func (ec *executionContext) field_Mutation_dropStagedVersion_args(ctx context.Co
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (api.DropStagedVersionInput, error) {
 			return ec.unmarshalNDropStagedVersionInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDropStagedVersionInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_endSession_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (api.EndSessionInput, error) {
+			return ec.unmarshalNEndSessionInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐEndSessionInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_endSessions_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (api.EndSessionsInput, error) {
+			return ec.unmarshalNEndSessionsInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐEndSessionsInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -5261,6 +6285,20 @@ func (ec *executionContext) field_Mutation_releaseVersion_args(ctx context.Conte
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_removeGroupMapping_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (api.RemoveGroupMappingInput, error) {
+			return ec.unmarshalNRemoveGroupMappingInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐRemoveGroupMappingInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_removeRule_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -5373,6 +6411,20 @@ func (ec *executionContext) field_Mutation_setTag_args(ctx context.Context, rawA
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_testIdentityProvider_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (api.TestIdentityProviderInput, error) {
+			return ec.unmarshalNTestIdentityProviderInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐTestIdentityProviderInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_undeleteRegistry_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -5387,12 +6439,40 @@ func (ec *executionContext) field_Mutation_undeleteRegistry_args(ctx context.Con
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_unlinkAccount_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (api.UnlinkAccountInput, error) {
+			return ec.unmarshalNUnlinkAccountInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUnlinkAccountInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_unpublishVersions_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (api.UnpublishVersionsInput, error) {
 			return ec.unmarshalNUnpublishVersionsInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUnpublishVersionsInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_updateIdentityProvider_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (api.UpdateIdentityProviderInput, error) {
+			return ec.unmarshalNUpdateIdentityProviderInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUpdateIdentityProviderInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -5583,6 +6663,28 @@ func (ec *executionContext) field_Query_blastRadius_args(ctx context.Context, ra
 	return args, nil
 }
 
+func (ec *executionContext) field_Query_breakGlassLinks_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	return args, nil
+}
+
 func (ec *executionContext) field_Query_cascade_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -5720,6 +6822,58 @@ func (ec *executionContext) field_Query_holds_args(ctx context.Context, rawArgs 
 		return nil, err
 	}
 	args["direction"] = arg4
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_identityProviders_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_linkedAccounts_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "member",
+		func(ctx context.Context, v any) (*api.ID, error) {
+			return ec.unmarshalOID2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["member"] = arg2
 	return args, nil
 }
 
@@ -5972,6 +7126,52 @@ func (ec *executionContext) field_Query_remotes_args(ctx context.Context, rawArg
 		return nil, err
 	}
 	args["search"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_sessions_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "member",
+		func(ctx context.Context, v any) (*api.ID, error) {
+			return ec.unmarshalOID2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["member"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "everybody",
+		func(ctx context.Context, v any) (bool, error) {
+			return ec.unmarshalNBoolean2bool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["everybody"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "ended",
+		func(ctx context.Context, v any) (bool, error) {
+			return ec.unmarshalNBoolean2bool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["ended"] = arg4
 	return args, nil
 }
 
@@ -6316,6 +7516,70 @@ func (ec *executionContext) field___Type_inputFields_args(ctx context.Context, r
 // endregion ***************************** args.gotpl *****************************
 
 // region    **************************** field.gotpl *****************************
+
+func (ec *executionContext) _AddGroupMappingPayload_groupMapping(ctx context.Context, field graphql.CollectedField, obj *api.AddGroupMappingPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AddGroupMappingPayload_groupMapping(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.GroupMapping, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *login.Mapping) graphql.Marshaler {
+			return ec.marshalOGroupMapping2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋloginᚐMapping(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AddGroupMappingPayload_groupMapping(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AddGroupMappingPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_GroupMapping(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AddGroupMappingPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *api.AddGroupMappingPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AddGroupMappingPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AddGroupMappingPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AddGroupMappingPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
 
 func (ec *executionContext) _AddRulePayload_rule(ctx context.Context, field graphql.CollectedField, obj *api.AddRulePayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
@@ -7481,6 +8745,226 @@ func (ec *executionContext) fieldContext_BlastRadius_deliveries(ctx context.Cont
 	return fc, nil
 }
 
+func (ec *executionContext) _BreakGlassLink_member(ctx context.Context, field graphql.CollectedField, obj *login.BreakGlassLink) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BreakGlassLink_member(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.BreakGlassLink().Member(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *access.Member) graphql.Marshaler {
+			return ec.marshalOMember2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋaccessᚐMember(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_BreakGlassLink_member(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "BreakGlassLink",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Member(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _BreakGlassLink_createdAt(ctx context.Context, field graphql.CollectedField, obj *login.BreakGlassLink) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BreakGlassLink_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BreakGlassLink_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("BreakGlassLink", field, false, false, "Time")
+}
+
+func (ec *executionContext) _BreakGlassLink_expiresAt(ctx context.Context, field graphql.CollectedField, obj *login.BreakGlassLink) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BreakGlassLink_expiresAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ExpiresAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BreakGlassLink_expiresAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("BreakGlassLink", field, false, false, "Time")
+}
+
+func (ec *executionContext) _BreakGlassLink_usedAt(ctx context.Context, field graphql.CollectedField, obj *login.BreakGlassLink) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BreakGlassLink_usedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UsedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_BreakGlassLink_usedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("BreakGlassLink", field, false, false, "Time")
+}
+
+func (ec *executionContext) _BreakGlassLinkConnection_edges(ctx context.Context, field graphql.CollectedField, obj *api.BreakGlassLinkConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BreakGlassLinkConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.BreakGlassLinkEdge) graphql.Marshaler {
+			return ec.marshalNBreakGlassLinkEdge2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐBreakGlassLinkEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BreakGlassLinkConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "BreakGlassLinkConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BreakGlassLinkEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _BreakGlassLinkConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *api.BreakGlassLinkConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BreakGlassLinkConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BreakGlassLinkConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "BreakGlassLinkConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _BreakGlassLinkEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *api.BreakGlassLinkEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BreakGlassLinkEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BreakGlassLinkEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("BreakGlassLinkEdge", field, false, false, "String")
+}
+
+func (ec *executionContext) _BreakGlassLinkEdge_node(ctx context.Context, field graphql.CollectedField, obj *api.BreakGlassLinkEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BreakGlassLinkEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *login.BreakGlassLink) graphql.Marshaler {
+			return ec.marshalNBreakGlassLink2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋloginᚐBreakGlassLink(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BreakGlassLinkEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "BreakGlassLinkEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BreakGlassLink(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Cascade_id(ctx context.Context, field graphql.CollectedField, obj *ent.Cascade) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -7715,6 +9199,75 @@ func (ec *executionContext) fieldContext_Cascade_finishedAt(_ context.Context, f
 	return graphql.NewScalarFieldContext("Cascade", field, false, false, "Time")
 }
 
+func (ec *executionContext) _ClaimNames_email(ctx context.Context, field graphql.CollectedField, obj *api.ClaimNames) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClaimNames_email(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Email, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ClaimNames_email(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ClaimNames", field, false, false, "String")
+}
+
+func (ec *executionContext) _ClaimNames_name(ctx context.Context, field graphql.CollectedField, obj *api.ClaimNames) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClaimNames_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ClaimNames_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ClaimNames", field, false, false, "String")
+}
+
+func (ec *executionContext) _ClaimNames_groups(ctx context.Context, field graphql.CollectedField, obj *api.ClaimNames) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ClaimNames_groups(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Groups, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ClaimNames_groups(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ClaimNames", field, false, false, "String")
+}
+
 func (ec *executionContext) _ClientSetting_client(ctx context.Context, field graphql.CollectedField, obj *client.Setting) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -7838,6 +9391,70 @@ func (ec *executionContext) _CreateFirewallPayload_userErrors(ctx context.Contex
 func (ec *executionContext) fieldContext_CreateFirewallPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "CreateFirewallPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CreateIdentityProviderPayload_identityProvider(ctx context.Context, field graphql.CollectedField, obj *api.CreateIdentityProviderPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateIdentityProviderPayload_identityProvider(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.IdentityProvider, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *login.Provider) graphql.Marshaler {
+			return ec.marshalOIdentityProvider2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋloginᚐProvider(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CreateIdentityProviderPayload_identityProvider(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateIdentityProviderPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_IdentityProvider(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CreateIdentityProviderPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *api.CreateIdentityProviderPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateIdentityProviderPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CreateIdentityProviderPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateIdentityProviderPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -8577,6 +10194,61 @@ func (ec *executionContext) fieldContext_DecisionEdge_node(_ context.Context, fi
 	return fc, nil
 }
 
+func (ec *executionContext) _DeleteIdentityProviderPayload_identityProvider(ctx context.Context, field graphql.CollectedField, obj *api.DeleteIdentityProviderPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteIdentityProviderPayload_identityProvider(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.IdentityProvider, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.ID) graphql.Marshaler {
+			return ec.marshalOID2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteIdentityProviderPayload_identityProvider(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DeleteIdentityProviderPayload", field, false, false, "ID")
+}
+
+func (ec *executionContext) _DeleteIdentityProviderPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *api.DeleteIdentityProviderPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteIdentityProviderPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteIdentityProviderPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeleteIdentityProviderPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _DeleteRegistryPayload_registry(ctx context.Context, field graphql.CollectedField, obj *api.DeleteRegistryPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -9066,6 +10738,116 @@ func (ec *executionContext) _DropStagedVersionPayload_userErrors(ctx context.Con
 func (ec *executionContext) fieldContext_DropStagedVersionPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "DropStagedVersionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _EndSessionPayload_session(ctx context.Context, field graphql.CollectedField, obj *api.EndSessionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EndSessionPayload_session(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Session, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.ID) graphql.Marshaler {
+			return ec.marshalOID2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_EndSessionPayload_session(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EndSessionPayload", field, false, false, "ID")
+}
+
+func (ec *executionContext) _EndSessionPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *api.EndSessionPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EndSessionPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EndSessionPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "EndSessionPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _EndSessionsPayload_ended(ctx context.Context, field graphql.CollectedField, obj *api.EndSessionsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EndSessionsPayload_ended(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Ended, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EndSessionsPayload_ended(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("EndSessionsPayload", field, false, false, "Int")
+}
+
+func (ec *executionContext) _EndSessionsPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *api.EndSessionsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_EndSessionsPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_EndSessionsPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "EndSessionsPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -9940,6 +11722,295 @@ func (ec *executionContext) fieldContext_Forwarding_releasesOnly(_ context.Conte
 	return graphql.NewScalarFieldContext("Forwarding", field, false, false, "Boolean")
 }
 
+func (ec *executionContext) _GroupMapping_id(ctx context.Context, field graphql.CollectedField, obj *login.Mapping) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_GroupMapping_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.GroupMapping().ID(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.ID) graphql.Marshaler {
+			return ec.marshalNID2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_GroupMapping_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("GroupMapping", field, true, true, "ID")
+}
+
+func (ec *executionContext) _GroupMapping_group(ctx context.Context, field graphql.CollectedField, obj *login.Mapping) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_GroupMapping_group(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Group, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_GroupMapping_group(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("GroupMapping", field, false, false, "String")
+}
+
+func (ec *executionContext) _GroupMapping_gives(ctx context.Context, field graphql.CollectedField, obj *login.Mapping) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_GroupMapping_gives(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.GroupMapping().Gives(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v api.GroupMappingKind) graphql.Marshaler {
+			return ec.marshalNGroupMappingKind2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐGroupMappingKind(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_GroupMapping_gives(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("GroupMapping", field, true, true, "GroupMappingKind")
+}
+
+func (ec *executionContext) _GroupMapping_role(ctx context.Context, field graphql.CollectedField, obj *login.Mapping) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_GroupMapping_role(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.GroupMapping().Role(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_GroupMapping_role(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("GroupMapping", field, true, true, "String")
+}
+
+func (ec *executionContext) _GroupMapping_registry(ctx context.Context, field graphql.CollectedField, obj *login.Mapping) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_GroupMapping_registry(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.GroupMapping().Registry(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Registry) graphql.Marshaler {
+			return ec.marshalORegistry2ᚖsluiceᚗdevᚋsluiceᚋentᚐRegistry(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_GroupMapping_registry(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "GroupMapping",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Registry(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _GroupMapping_team(ctx context.Context, field graphql.CollectedField, obj *login.Mapping) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_GroupMapping_team(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.GroupMapping().Team(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_GroupMapping_team(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("GroupMapping", field, true, true, "String")
+}
+
+func (ec *executionContext) _GroupMapping_createdAt(ctx context.Context, field graphql.CollectedField, obj *login.Mapping) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_GroupMapping_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_GroupMapping_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("GroupMapping", field, false, false, "Time")
+}
+
+func (ec *executionContext) _GroupMappingConnection_edges(ctx context.Context, field graphql.CollectedField, obj *api.GroupMappingConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_GroupMappingConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.GroupMappingEdge) graphql.Marshaler {
+			return ec.marshalNGroupMappingEdge2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐGroupMappingEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_GroupMappingConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "GroupMappingConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_GroupMappingEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _GroupMappingConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *api.GroupMappingConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_GroupMappingConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_GroupMappingConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "GroupMappingConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _GroupMappingEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *api.GroupMappingEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_GroupMappingEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_GroupMappingEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("GroupMappingEdge", field, false, false, "String")
+}
+
+func (ec *executionContext) _GroupMappingEdge_node(ctx context.Context, field graphql.CollectedField, obj *api.GroupMappingEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_GroupMappingEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *login.Mapping) graphql.Marshaler {
+			return ec.marshalNGroupMapping2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋloginᚐMapping(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_GroupMappingEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "GroupMappingEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_GroupMapping(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _HiddenVersions_registry(ctx context.Context, field graphql.CollectedField, obj *gate.Hidden) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -10677,6 +12748,776 @@ func (ec *executionContext) fieldContext_HoldEdge_node(_ context.Context, field 
 	return fc, nil
 }
 
+func (ec *executionContext) _IdentityProvider_id(ctx context.Context, field graphql.CollectedField, obj *login.Provider) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IdentityProvider_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.IdentityProvider().ID(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.ID) graphql.Marshaler {
+			return ec.marshalNID2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_IdentityProvider_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("IdentityProvider", field, true, true, "ID")
+}
+
+func (ec *executionContext) _IdentityProvider_name(ctx context.Context, field graphql.CollectedField, obj *login.Provider) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IdentityProvider_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_IdentityProvider_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("IdentityProvider", field, false, false, "String")
+}
+
+func (ec *executionContext) _IdentityProvider_title(ctx context.Context, field graphql.CollectedField, obj *login.Provider) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IdentityProvider_title(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Title, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_IdentityProvider_title(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("IdentityProvider", field, false, false, "String")
+}
+
+func (ec *executionContext) _IdentityProvider_issuer(ctx context.Context, field graphql.CollectedField, obj *login.Provider) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IdentityProvider_issuer(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Issuer, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_IdentityProvider_issuer(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("IdentityProvider", field, false, false, "String")
+}
+
+func (ec *executionContext) _IdentityProvider_clientId(ctx context.Context, field graphql.CollectedField, obj *login.Provider) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IdentityProvider_clientId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ClientID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_IdentityProvider_clientId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("IdentityProvider", field, false, false, "String")
+}
+
+func (ec *executionContext) _IdentityProvider_hasSecret(ctx context.Context, field graphql.CollectedField, obj *login.Provider) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IdentityProvider_hasSecret(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.HasSecret, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_IdentityProvider_hasSecret(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("IdentityProvider", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _IdentityProvider_scopes(ctx context.Context, field graphql.CollectedField, obj *login.Provider) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IdentityProvider_scopes(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Scopes, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_IdentityProvider_scopes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("IdentityProvider", field, false, false, "String")
+}
+
+func (ec *executionContext) _IdentityProvider_domains(ctx context.Context, field graphql.CollectedField, obj *login.Provider) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IdentityProvider_domains(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Domains, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_IdentityProvider_domains(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("IdentityProvider", field, false, false, "String")
+}
+
+func (ec *executionContext) _IdentityProvider_claims(ctx context.Context, field graphql.CollectedField, obj *login.Provider) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IdentityProvider_claims(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.IdentityProvider().Claims(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.ClaimNames) graphql.Marshaler {
+			return ec.marshalNClaimNames2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐClaimNames(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_IdentityProvider_claims(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "IdentityProvider",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ClaimNames(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _IdentityProvider_joins(ctx context.Context, field graphql.CollectedField, obj *login.Provider) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IdentityProvider_joins(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Joins, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_IdentityProvider_joins(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("IdentityProvider", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _IdentityProvider_joinRole(ctx context.Context, field graphql.CollectedField, obj *login.Provider) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IdentityProvider_joinRole(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.IdentityProvider().JoinRole(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_IdentityProvider_joinRole(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("IdentityProvider", field, true, true, "String")
+}
+
+func (ec *executionContext) _IdentityProvider_exclusive(ctx context.Context, field graphql.CollectedField, obj *login.Provider) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IdentityProvider_exclusive(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Exclusive, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_IdentityProvider_exclusive(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("IdentityProvider", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _IdentityProvider_enabled(ctx context.Context, field graphql.CollectedField, obj *login.Provider) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IdentityProvider_enabled(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Enabled, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_IdentityProvider_enabled(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("IdentityProvider", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _IdentityProvider_redirectUri(ctx context.Context, field graphql.CollectedField, obj *login.Provider) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IdentityProvider_redirectUri(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.IdentityProvider().RedirectURI(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_IdentityProvider_redirectUri(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("IdentityProvider", field, true, true, "String")
+}
+
+func (ec *executionContext) _IdentityProvider_backchannelLogoutUri(ctx context.Context, field graphql.CollectedField, obj *login.Provider) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IdentityProvider_backchannelLogoutUri(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.IdentityProvider().BackchannelLogoutURI(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_IdentityProvider_backchannelLogoutUri(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("IdentityProvider", field, true, true, "String")
+}
+
+func (ec *executionContext) _IdentityProvider_postLogoutRedirectUri(ctx context.Context, field graphql.CollectedField, obj *login.Provider) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IdentityProvider_postLogoutRedirectUri(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.IdentityProvider().PostLogoutRedirectURI(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_IdentityProvider_postLogoutRedirectUri(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("IdentityProvider", field, true, true, "String")
+}
+
+func (ec *executionContext) _IdentityProvider_groupMappings(ctx context.Context, field graphql.CollectedField, obj *login.Provider) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IdentityProvider_groupMappings(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.IdentityProvider().GroupMappings(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.GroupMappingConnection) graphql.Marshaler {
+			return ec.marshalNGroupMappingConnection2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐGroupMappingConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_IdentityProvider_groupMappings(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "IdentityProvider",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_GroupMappingConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_IdentityProvider_groupMappings_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _IdentityProvider_createdAt(ctx context.Context, field graphql.CollectedField, obj *login.Provider) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IdentityProvider_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_IdentityProvider_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("IdentityProvider", field, false, false, "Time")
+}
+
+func (ec *executionContext) _IdentityProvider_updatedAt(ctx context.Context, field graphql.CollectedField, obj *login.Provider) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IdentityProvider_updatedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UpdatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_IdentityProvider_updatedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("IdentityProvider", field, false, false, "Time")
+}
+
+func (ec *executionContext) _IdentityProviderConnection_edges(ctx context.Context, field graphql.CollectedField, obj *api.IdentityProviderConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IdentityProviderConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.IdentityProviderEdge) graphql.Marshaler {
+			return ec.marshalNIdentityProviderEdge2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐIdentityProviderEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_IdentityProviderConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "IdentityProviderConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_IdentityProviderEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _IdentityProviderConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *api.IdentityProviderConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IdentityProviderConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_IdentityProviderConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "IdentityProviderConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _IdentityProviderEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *api.IdentityProviderEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IdentityProviderEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_IdentityProviderEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("IdentityProviderEdge", field, false, false, "String")
+}
+
+func (ec *executionContext) _IdentityProviderEdge_node(ctx context.Context, field graphql.CollectedField, obj *api.IdentityProviderEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IdentityProviderEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *login.Provider) graphql.Marshaler {
+			return ec.marshalNIdentityProvider2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋloginᚐProvider(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_IdentityProviderEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "IdentityProviderEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_IdentityProvider(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _IdentityProviderReport_works(ctx context.Context, field graphql.CollectedField, obj *login.Report) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IdentityProviderReport_works(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.IdentityProviderReport().Works(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_IdentityProviderReport_works(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("IdentityProviderReport", field, true, true, "Boolean")
+}
+
+func (ec *executionContext) _IdentityProviderReport_problems(ctx context.Context, field graphql.CollectedField, obj *login.Report) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IdentityProviderReport_problems(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.IdentityProviderReport().Problems(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_IdentityProviderReport_problems(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("IdentityProviderReport", field, true, true, "String")
+}
+
+func (ec *executionContext) _IdentityProviderReport_warnings(ctx context.Context, field graphql.CollectedField, obj *login.Report) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IdentityProviderReport_warnings(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.IdentityProviderReport().Warnings(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_IdentityProviderReport_warnings(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("IdentityProviderReport", field, true, true, "String")
+}
+
+func (ec *executionContext) _IdentityProviderReport_authorizationEndpoint(ctx context.Context, field graphql.CollectedField, obj *login.Report) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IdentityProviderReport_authorizationEndpoint(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.IdentityProviderReport().AuthorizationEndpoint(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_IdentityProviderReport_authorizationEndpoint(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("IdentityProviderReport", field, true, true, "String")
+}
+
+func (ec *executionContext) _IdentityProviderReport_tokenEndpoint(ctx context.Context, field graphql.CollectedField, obj *login.Report) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IdentityProviderReport_tokenEndpoint(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.IdentityProviderReport().TokenEndpoint(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_IdentityProviderReport_tokenEndpoint(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("IdentityProviderReport", field, true, true, "String")
+}
+
+func (ec *executionContext) _IdentityProviderReport_jwksUri(ctx context.Context, field graphql.CollectedField, obj *login.Report) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IdentityProviderReport_jwksUri(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.IdentityProviderReport().JwksURI(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_IdentityProviderReport_jwksUri(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("IdentityProviderReport", field, true, true, "String")
+}
+
+func (ec *executionContext) _IdentityProviderReport_endSessionEndpoint(ctx context.Context, field graphql.CollectedField, obj *login.Report) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IdentityProviderReport_endSessionEndpoint(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.IdentityProviderReport().EndSessionEndpoint(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_IdentityProviderReport_endSessionEndpoint(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("IdentityProviderReport", field, true, true, "String")
+}
+
+func (ec *executionContext) _IdentityProviderReport_signingKeys(ctx context.Context, field graphql.CollectedField, obj *login.Report) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_IdentityProviderReport_signingKeys(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Keys, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_IdentityProviderReport_signingKeys(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("IdentityProviderReport", field, false, false, "Int")
+}
+
 func (ec *executionContext) _LeftEntry_entry(ctx context.Context, field graphql.CollectedField, obj *api.LeftEntry) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -11108,6 +13949,295 @@ func (ec *executionContext) fieldContext_LiftTombstonePayload_userErrors(_ conte
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LinkedAccount_id(ctx context.Context, field graphql.CollectedField, obj *login.Identity) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LinkedAccount_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.LinkedAccount().ID(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.ID) graphql.Marshaler {
+			return ec.marshalNID2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LinkedAccount_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LinkedAccount", field, true, true, "ID")
+}
+
+func (ec *executionContext) _LinkedAccount_member(ctx context.Context, field graphql.CollectedField, obj *login.Identity) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LinkedAccount_member(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.LinkedAccount().Member(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *access.Member) graphql.Marshaler {
+			return ec.marshalOMember2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋaccessᚐMember(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_LinkedAccount_member(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LinkedAccount",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Member(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LinkedAccount_issuer(ctx context.Context, field graphql.CollectedField, obj *login.Identity) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LinkedAccount_issuer(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Issuer, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LinkedAccount_issuer(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LinkedAccount", field, false, false, "String")
+}
+
+func (ec *executionContext) _LinkedAccount_subject(ctx context.Context, field graphql.CollectedField, obj *login.Identity) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LinkedAccount_subject(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Subject, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LinkedAccount_subject(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LinkedAccount", field, false, false, "String")
+}
+
+func (ec *executionContext) _LinkedAccount_email(ctx context.Context, field graphql.CollectedField, obj *login.Identity) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LinkedAccount_email(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Email, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LinkedAccount_email(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LinkedAccount", field, false, false, "String")
+}
+
+func (ec *executionContext) _LinkedAccount_createdAt(ctx context.Context, field graphql.CollectedField, obj *login.Identity) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LinkedAccount_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LinkedAccount_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LinkedAccount", field, false, false, "Time")
+}
+
+func (ec *executionContext) _LinkedAccount_lastLoginAt(ctx context.Context, field graphql.CollectedField, obj *login.Identity) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LinkedAccount_lastLoginAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LastLoginAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LinkedAccount_lastLoginAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LinkedAccount", field, false, false, "Time")
+}
+
+func (ec *executionContext) _LinkedAccountConnection_edges(ctx context.Context, field graphql.CollectedField, obj *api.LinkedAccountConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LinkedAccountConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.LinkedAccountEdge) graphql.Marshaler {
+			return ec.marshalNLinkedAccountEdge2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐLinkedAccountEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LinkedAccountConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LinkedAccountConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LinkedAccountEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LinkedAccountConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *api.LinkedAccountConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LinkedAccountConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LinkedAccountConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LinkedAccountConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _LinkedAccountEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *api.LinkedAccountEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LinkedAccountEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LinkedAccountEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("LinkedAccountEdge", field, false, false, "String")
+}
+
+func (ec *executionContext) _LinkedAccountEdge_node(ctx context.Context, field graphql.CollectedField, obj *api.LinkedAccountEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_LinkedAccountEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *login.Identity) graphql.Marshaler {
+			return ec.marshalNLinkedAccount2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋloginᚐIdentity(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_LinkedAccountEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "LinkedAccountEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LinkedAccount(ctx, field)
 		},
 	}
 	return fc, nil
@@ -13972,6 +17102,558 @@ func (ec *executionContext) fieldContext_Mutation_revokeToken(ctx context.Contex
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Mutation_revokeToken_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_createIdentityProvider(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_createIdentityProvider(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CreateIdentityProvider(ctx, fc.Args["input"].(api.CreateIdentityProviderInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "organization:update")
+				if err != nil {
+					var zeroVal *api.CreateIdentityProviderPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.CreateIdentityProviderPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, nil)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.CreateIdentityProviderPayload) graphql.Marshaler {
+			return ec.marshalOCreateIdentityProviderPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐCreateIdentityProviderPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_createIdentityProvider(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CreateIdentityProviderPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_createIdentityProvider_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_updateIdentityProvider(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_updateIdentityProvider(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpdateIdentityProvider(ctx, fc.Args["input"].(api.UpdateIdentityProviderInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "organization:update")
+				if err != nil {
+					var zeroVal *api.UpdateIdentityProviderPayload
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "input.identityProvider")
+				if err != nil {
+					var zeroVal *api.UpdateIdentityProviderPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.UpdateIdentityProviderPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, on)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.UpdateIdentityProviderPayload) graphql.Marshaler {
+			return ec.marshalOUpdateIdentityProviderPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUpdateIdentityProviderPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_updateIdentityProvider(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UpdateIdentityProviderPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_updateIdentityProvider_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_deleteIdentityProvider(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_deleteIdentityProvider(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DeleteIdentityProvider(ctx, fc.Args["input"].(api.DeleteIdentityProviderInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "organization:update")
+				if err != nil {
+					var zeroVal *api.DeleteIdentityProviderPayload
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "input.identityProvider")
+				if err != nil {
+					var zeroVal *api.DeleteIdentityProviderPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.DeleteIdentityProviderPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, on)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.DeleteIdentityProviderPayload) graphql.Marshaler {
+			return ec.marshalODeleteIdentityProviderPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDeleteIdentityProviderPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_deleteIdentityProvider(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DeleteIdentityProviderPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_deleteIdentityProvider_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_testIdentityProvider(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_testIdentityProvider(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().TestIdentityProvider(ctx, fc.Args["input"].(api.TestIdentityProviderInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "organization:update")
+				if err != nil {
+					var zeroVal *api.TestIdentityProviderPayload
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "input.identityProvider")
+				if err != nil {
+					var zeroVal *api.TestIdentityProviderPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.TestIdentityProviderPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, on)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.TestIdentityProviderPayload) graphql.Marshaler {
+			return ec.marshalOTestIdentityProviderPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐTestIdentityProviderPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_testIdentityProvider(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TestIdentityProviderPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_testIdentityProvider_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_addGroupMapping(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_addGroupMapping(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().AddGroupMapping(ctx, fc.Args["input"].(api.AddGroupMappingInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "organization:update")
+				if err != nil {
+					var zeroVal *api.AddGroupMappingPayload
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "input.identityProvider")
+				if err != nil {
+					var zeroVal *api.AddGroupMappingPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.AddGroupMappingPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, on)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.AddGroupMappingPayload) graphql.Marshaler {
+			return ec.marshalOAddGroupMappingPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAddGroupMappingPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_addGroupMapping(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AddGroupMappingPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_addGroupMapping_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_removeGroupMapping(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_removeGroupMapping(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().RemoveGroupMapping(ctx, fc.Args["input"].(api.RemoveGroupMappingInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "organization:update")
+				if err != nil {
+					var zeroVal *api.RemoveGroupMappingPayload
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "input.groupMapping")
+				if err != nil {
+					var zeroVal *api.RemoveGroupMappingPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.RemoveGroupMappingPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, on)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.RemoveGroupMappingPayload) graphql.Marshaler {
+			return ec.marshalORemoveGroupMappingPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐRemoveGroupMappingPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_removeGroupMapping(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RemoveGroupMappingPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_removeGroupMapping_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_unlinkAccount(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_unlinkAccount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UnlinkAccount(ctx, fc.Args["input"].(api.UnlinkAccountInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "member:manage")
+				if err != nil {
+					var zeroVal *api.UnlinkAccountPayload
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "input.linkedAccount")
+				if err != nil {
+					var zeroVal *api.UnlinkAccountPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.UnlinkAccountPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, on)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.UnlinkAccountPayload) graphql.Marshaler {
+			return ec.marshalOUnlinkAccountPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUnlinkAccountPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_unlinkAccount(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UnlinkAccountPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_unlinkAccount_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_endSession(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_endSession(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().EndSession(ctx, fc.Args["input"].(api.EndSessionInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.EndSessionPayload) graphql.Marshaler {
+			return ec.marshalOEndSessionPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐEndSessionPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_endSession(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EndSessionPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_endSession_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_endSessions(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_endSessions(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().EndSessions(ctx, fc.Args["input"].(api.EndSessionsInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.EndSessionsPayload) graphql.Marshaler {
+			return ec.marshalOEndSessionsPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐEndSessionsPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_endSessions(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_EndSessionsPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_endSessions_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -17766,6 +21448,218 @@ func (ec *executionContext) fieldContext_Query_tokens(ctx context.Context, field
 	return fc, nil
 }
 
+func (ec *executionContext) _Query_identityProviders(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_identityProviders(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().IdentityProviders(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "organization:read")
+				if err != nil {
+					var zeroVal *api.IdentityProviderConnection
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.IdentityProviderConnection
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, nil)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.IdentityProviderConnection) graphql.Marshaler {
+			return ec.marshalOIdentityProviderConnection2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐIdentityProviderConnection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_identityProviders(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_IdentityProviderConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_identityProviders_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_sessions(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_sessions(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Sessions(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["member"].(*api.ID), fc.Args["everybody"].(bool), fc.Args["ended"].(bool))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.SessionConnection) graphql.Marshaler {
+			return ec.marshalOSessionConnection2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐSessionConnection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_sessions(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SessionConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_sessions_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_linkedAccounts(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_linkedAccounts(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().LinkedAccounts(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["member"].(*api.ID))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.LinkedAccountConnection) graphql.Marshaler {
+			return ec.marshalOLinkedAccountConnection2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐLinkedAccountConnection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_linkedAccounts(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_LinkedAccountConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_linkedAccounts_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_breakGlassLinks(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_breakGlassLinks(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().BreakGlassLinks(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "member:manage")
+				if err != nil {
+					var zeroVal *api.BreakGlassLinkConnection
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.BreakGlassLinkConnection
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, nil)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.BreakGlassLinkConnection) graphql.Marshaler {
+			return ec.marshalOBreakGlassLinkConnection2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐBreakGlassLinkConnection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_breakGlassLinks(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BreakGlassLinkConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_breakGlassLinks_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query___type(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -19331,6 +23225,61 @@ func (ec *executionContext) fieldContext_RemoteEdge_node(_ context.Context, fiel
 	return fc, nil
 }
 
+func (ec *executionContext) _RemoveGroupMappingPayload_groupMapping(ctx context.Context, field graphql.CollectedField, obj *api.RemoveGroupMappingPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RemoveGroupMappingPayload_groupMapping(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.GroupMapping, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.ID) graphql.Marshaler {
+			return ec.marshalOID2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RemoveGroupMappingPayload_groupMapping(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RemoveGroupMappingPayload", field, false, false, "ID")
+}
+
+func (ec *executionContext) _RemoveGroupMappingPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *api.RemoveGroupMappingPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RemoveGroupMappingPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RemoveGroupMappingPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "RemoveGroupMappingPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _RemoveRulePayload_registry(ctx context.Context, field graphql.CollectedField, obj *api.RemoveRulePayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -20212,6 +24161,419 @@ func (ec *executionContext) fieldContext_Rule_autoRelease(_ context.Context, fie
 	return graphql.NewScalarFieldContext("Rule", field, false, false, "Boolean")
 }
 
+func (ec *executionContext) _Session_id(ctx context.Context, field graphql.CollectedField, obj *login.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Session_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Session().ID(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.ID) graphql.Marshaler {
+			return ec.marshalNID2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Session_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Session", field, true, true, "ID")
+}
+
+func (ec *executionContext) _Session_member(ctx context.Context, field graphql.CollectedField, obj *login.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Session_member(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Session().Member(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *access.Member) graphql.Marshaler {
+			return ec.marshalOMember2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋaccessᚐMember(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Session_member(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Session",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Member(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Session_kind(ctx context.Context, field graphql.CollectedField, obj *login.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Session_kind(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Session().Kind(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v api.SessionKind) graphql.Marshaler {
+			return ec.marshalNSessionKind2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐSessionKind(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Session_kind(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Session", field, true, true, "SessionKind")
+}
+
+func (ec *executionContext) _Session_identityProvider(ctx context.Context, field graphql.CollectedField, obj *login.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Session_identityProvider(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Session().IdentityProvider(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *login.Provider) graphql.Marshaler {
+			return ec.marshalOIdentityProvider2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋloginᚐProvider(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Session_identityProvider(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Session",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_IdentityProvider(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Session_issuer(ctx context.Context, field graphql.CollectedField, obj *login.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Session_issuer(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Session().Issuer(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Session_issuer(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Session", field, true, true, "String")
+}
+
+func (ec *executionContext) _Session_ip(ctx context.Context, field graphql.CollectedField, obj *login.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Session_ip(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.IP, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Session_ip(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Session", field, false, false, "String")
+}
+
+func (ec *executionContext) _Session_agent(ctx context.Context, field graphql.CollectedField, obj *login.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Session_agent(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Agent, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Session_agent(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Session", field, false, false, "String")
+}
+
+func (ec *executionContext) _Session_createdAt(ctx context.Context, field graphql.CollectedField, obj *login.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Session_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Session_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Session", field, false, false, "Time")
+}
+
+func (ec *executionContext) _Session_lastUsedAt(ctx context.Context, field graphql.CollectedField, obj *login.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Session_lastUsedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LastUsedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Session_lastUsedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Session", field, false, false, "Time")
+}
+
+func (ec *executionContext) _Session_expiresAt(ctx context.Context, field graphql.CollectedField, obj *login.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Session_expiresAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ExpiresAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Session_expiresAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Session", field, false, false, "Time")
+}
+
+func (ec *executionContext) _Session_endedAt(ctx context.Context, field graphql.CollectedField, obj *login.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Session_endedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EndedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Session_endedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Session", field, false, false, "Time")
+}
+
+func (ec *executionContext) _Session_endReason(ctx context.Context, field graphql.CollectedField, obj *login.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Session_endReason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Session().EndReason(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Session_endReason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Session", field, true, true, "String")
+}
+
+func (ec *executionContext) _SessionConnection_edges(ctx context.Context, field graphql.CollectedField, obj *api.SessionConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SessionConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.SessionEdge) graphql.Marshaler {
+			return ec.marshalNSessionEdge2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐSessionEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SessionConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SessionConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SessionEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SessionConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *api.SessionConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SessionConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SessionConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SessionConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SessionEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *api.SessionEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SessionEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SessionEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SessionEdge", field, false, false, "String")
+}
+
+func (ec *executionContext) _SessionEdge_node(ctx context.Context, field graphql.CollectedField, obj *api.SessionEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SessionEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *login.Session) graphql.Marshaler {
+			return ec.marshalNSession2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋloginᚐSession(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SessionEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SessionEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Session(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _SetForwardingPayload_registry(ctx context.Context, field graphql.CollectedField, obj *api.SetForwardingPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -20882,6 +25244,70 @@ func (ec *executionContext) _Tag_version(ctx context.Context, field graphql.Coll
 }
 func (ec *executionContext) fieldContext_Tag_version(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Tag", field, false, false, "String")
+}
+
+func (ec *executionContext) _TestIdentityProviderPayload_report(ctx context.Context, field graphql.CollectedField, obj *api.TestIdentityProviderPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestIdentityProviderPayload_report(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Report, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *login.Report) graphql.Marshaler {
+			return ec.marshalOIdentityProviderReport2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋloginᚐReport(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_TestIdentityProviderPayload_report(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TestIdentityProviderPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_IdentityProviderReport(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TestIdentityProviderPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *api.TestIdentityProviderPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TestIdentityProviderPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TestIdentityProviderPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TestIdentityProviderPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Token_id(ctx context.Context, field graphql.CollectedField, obj *access.Token) (ret graphql.Marshaler) {
@@ -21820,6 +26246,61 @@ func (ec *executionContext) fieldContext_UndeleteRegistryPayload_userErrors(_ co
 	return fc, nil
 }
 
+func (ec *executionContext) _UnlinkAccountPayload_linkedAccount(ctx context.Context, field graphql.CollectedField, obj *api.UnlinkAccountPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UnlinkAccountPayload_linkedAccount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LinkedAccount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.ID) graphql.Marshaler {
+			return ec.marshalOID2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UnlinkAccountPayload_linkedAccount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UnlinkAccountPayload", field, false, false, "ID")
+}
+
+func (ec *executionContext) _UnlinkAccountPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *api.UnlinkAccountPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UnlinkAccountPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UnlinkAccountPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UnlinkAccountPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _UnpublishVersionsPayload_package(ctx context.Context, field graphql.CollectedField, obj *api.UnpublishVersionsPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -21874,6 +26355,70 @@ func (ec *executionContext) _UnpublishVersionsPayload_userErrors(ctx context.Con
 func (ec *executionContext) fieldContext_UnpublishVersionsPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "UnpublishVersionsPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UpdateIdentityProviderPayload_identityProvider(ctx context.Context, field graphql.CollectedField, obj *api.UpdateIdentityProviderPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateIdentityProviderPayload_identityProvider(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.IdentityProvider, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *login.Provider) graphql.Marshaler {
+			return ec.marshalOIdentityProvider2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋloginᚐProvider(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateIdentityProviderPayload_identityProvider(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateIdentityProviderPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_IdentityProvider(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UpdateIdentityProviderPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *api.UpdateIdentityProviderPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateIdentityProviderPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateIdentityProviderPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateIdentityProviderPayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -24425,6 +28970,76 @@ func (ec *executionContext) fieldContext___Type_isOneOf(_ context.Context, field
 
 // region    **************************** input.gotpl *****************************
 
+func (ec *executionContext) unmarshalInputAddGroupMappingInput(ctx context.Context, obj any) (api.AddGroupMappingInput, error) {
+	var it api.AddGroupMappingInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"identityProvider", "group", "role", "registry", "team"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "identityProvider":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("identityProvider"))
+			data, err := ec.unmarshalNID2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdentityProvider = data
+		case "group":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("group"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Group = data
+		case "role":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("role"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Role = data
+		case "registry":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("registry"))
+			data, err := ec.unmarshalOID2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Registry = data
+		case "team":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("team"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Team = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalAddGroupMappingInput unmarshals raw into the AddGroupMappingInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalAddGroupMappingInput(ctx context.Context, raw any) (api.AddGroupMappingInput, error) {
+	var out api.AddGroupMappingInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "AddGroupMappingInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputAddRuleInput(ctx context.Context, obj any) (api.AddRuleInput, error) {
 	var it api.AddRuleInput
 	if obj == nil {
@@ -24771,6 +29386,62 @@ func UnmarshalAuditEventFilter(ctx context.Context, raw any) (api.AuditEventFilt
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputClaimNamesInput(ctx context.Context, obj any) (api.ClaimNamesInput, error) {
+	var it api.ClaimNamesInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"email", "name", "groups"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "email":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("email"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Email = data
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "groups":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("groups"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Groups = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalClaimNamesInput unmarshals raw into the ClaimNamesInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalClaimNamesInput(ctx context.Context, raw any) (api.ClaimNamesInput, error) {
+	var out api.ClaimNamesInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "ClaimNamesInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputCreateFirewallInput(ctx context.Context, obj any) (api.CreateFirewallInput, error) {
 	var it api.CreateFirewallInput
 	if obj == nil {
@@ -24835,6 +29506,135 @@ func (ec *executionContext) unmarshalInputCreateFirewallInput(ctx context.Contex
 func UnmarshalCreateFirewallInput(ctx context.Context, raw any) (api.CreateFirewallInput, error) {
 	var out api.CreateFirewallInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "CreateFirewallInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputCreateIdentityProviderInput(ctx context.Context, obj any) (api.CreateIdentityProviderInput, error) {
+	var it api.CreateIdentityProviderInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["joins"]; !present {
+		asMap["joins"] = false
+	}
+	if _, present := asMap["exclusive"]; !present {
+		asMap["exclusive"] = false
+	}
+	if _, present := asMap["enabled"]; !present {
+		asMap["enabled"] = false
+	}
+
+	fieldsInOrder := [...]string{"name", "title", "issuer", "clientId", "clientSecret", "scopes", "domains", "claims", "joins", "joinRole", "exclusive", "enabled"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "title":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("title"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Title = data
+		case "issuer":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("issuer"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Issuer = data
+		case "clientId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientId"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientID = data
+		case "clientSecret":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientSecret"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientSecret = data
+		case "scopes":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("scopes"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Scopes = data
+		case "domains":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("domains"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Domains = data
+		case "claims":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("claims"))
+			data, err := ec.unmarshalOClaimNamesInput2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐClaimNamesInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Claims = data
+		case "joins":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("joins"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Joins = data
+		case "joinRole":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("joinRole"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.JoinRole = data
+		case "exclusive":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("exclusive"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Exclusive = data
+		case "enabled":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("enabled"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Enabled = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCreateIdentityProviderInput unmarshals raw into the CreateIdentityProviderInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCreateIdentityProviderInput(ctx context.Context, raw any) (api.CreateIdentityProviderInput, error) {
+	var out api.CreateIdentityProviderInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CreateIdentityProviderInput", raw, &out)
 	return out, err
 }
 
@@ -25270,6 +30070,48 @@ func UnmarshalDecisionFilter(ctx context.Context, raw any) (api.DecisionFilter, 
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputDeleteIdentityProviderInput(ctx context.Context, obj any) (api.DeleteIdentityProviderInput, error) {
+	var it api.DeleteIdentityProviderInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"identityProvider"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "identityProvider":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("identityProvider"))
+			data, err := ec.unmarshalNID2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdentityProvider = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalDeleteIdentityProviderInput unmarshals raw into the DeleteIdentityProviderInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalDeleteIdentityProviderInput(ctx context.Context, raw any) (api.DeleteIdentityProviderInput, error) {
+	var out api.DeleteIdentityProviderInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "DeleteIdentityProviderInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputDeleteRegistryInput(ctx context.Context, obj any) (api.DeleteRegistryInput, error) {
 	var it api.DeleteRegistryInput
 	if obj == nil {
@@ -25477,6 +30319,97 @@ func (ec *executionContext) unmarshalInputDropStagedVersionInput(ctx context.Con
 func UnmarshalDropStagedVersionInput(ctx context.Context, raw any) (api.DropStagedVersionInput, error) {
 	var out api.DropStagedVersionInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "DropStagedVersionInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputEndSessionInput(ctx context.Context, obj any) (api.EndSessionInput, error) {
+	var it api.EndSessionInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"session"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "session":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("session"))
+			data, err := ec.unmarshalNID2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Session = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalEndSessionInput unmarshals raw into the EndSessionInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalEndSessionInput(ctx context.Context, raw any) (api.EndSessionInput, error) {
+	var out api.EndSessionInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "EndSessionInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputEndSessionsInput(ctx context.Context, obj any) (api.EndSessionsInput, error) {
+	var it api.EndSessionsInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"member", "except"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "member":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("member"))
+			data, err := ec.unmarshalOID2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Member = data
+		case "except":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("except"))
+			data, err := ec.unmarshalOID2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Except = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalEndSessionsInput unmarshals raw into the EndSessionsInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalEndSessionsInput(ctx context.Context, raw any) (api.EndSessionsInput, error) {
+	var out api.EndSessionsInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "EndSessionsInput", raw, &out)
 	return out, err
 }
 
@@ -26503,6 +31436,48 @@ func UnmarshalReleaseVersionInput(ctx context.Context, raw any) (api.ReleaseVers
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputRemoveGroupMappingInput(ctx context.Context, obj any) (api.RemoveGroupMappingInput, error) {
+	var it api.RemoveGroupMappingInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"groupMapping"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "groupMapping":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("groupMapping"))
+			data, err := ec.unmarshalNID2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.GroupMapping = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalRemoveGroupMappingInput unmarshals raw into the RemoveGroupMappingInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalRemoveGroupMappingInput(ctx context.Context, raw any) (api.RemoveGroupMappingInput, error) {
+	var out api.RemoveGroupMappingInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "RemoveGroupMappingInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputRemoveRuleInput(ctx context.Context, obj any) (api.RemoveRuleInput, error) {
 	var it api.RemoveRuleInput
 	if obj == nil {
@@ -26976,6 +31951,48 @@ func UnmarshalSetTagInput(ctx context.Context, raw any) (api.SetTagInput, error)
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputTestIdentityProviderInput(ctx context.Context, obj any) (api.TestIdentityProviderInput, error) {
+	var it api.TestIdentityProviderInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"identityProvider"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "identityProvider":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("identityProvider"))
+			data, err := ec.unmarshalNID2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdentityProvider = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalTestIdentityProviderInput unmarshals raw into the TestIdentityProviderInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalTestIdentityProviderInput(ctx context.Context, raw any) (api.TestIdentityProviderInput, error) {
+	var out api.TestIdentityProviderInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "TestIdentityProviderInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputUndeleteRegistryInput(ctx context.Context, obj any) (api.UndeleteRegistryInput, error) {
 	var it api.UndeleteRegistryInput
 	if obj == nil {
@@ -27015,6 +32032,48 @@ func (ec *executionContext) unmarshalInputUndeleteRegistryInput(ctx context.Cont
 func UnmarshalUndeleteRegistryInput(ctx context.Context, raw any) (api.UndeleteRegistryInput, error) {
 	var out api.UndeleteRegistryInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "UndeleteRegistryInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputUnlinkAccountInput(ctx context.Context, obj any) (api.UnlinkAccountInput, error) {
+	var it api.UnlinkAccountInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"linkedAccount"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "linkedAccount":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("linkedAccount"))
+			data, err := ec.unmarshalNID2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.LinkedAccount = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalUnlinkAccountInput unmarshals raw into the UnlinkAccountInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalUnlinkAccountInput(ctx context.Context, raw any) (api.UnlinkAccountInput, error) {
+	var out api.UnlinkAccountInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "UnlinkAccountInput", raw, &out)
 	return out, err
 }
 
@@ -27071,6 +32130,125 @@ func (ec *executionContext) unmarshalInputUnpublishVersionsInput(ctx context.Con
 func UnmarshalUnpublishVersionsInput(ctx context.Context, raw any) (api.UnpublishVersionsInput, error) {
 	var out api.UnpublishVersionsInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "UnpublishVersionsInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputUpdateIdentityProviderInput(ctx context.Context, obj any) (api.UpdateIdentityProviderInput, error) {
+	var it api.UpdateIdentityProviderInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"identityProvider", "title", "issuer", "clientId", "clientSecret", "scopes", "domains", "claims", "joins", "joinRole", "exclusive", "enabled"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "identityProvider":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("identityProvider"))
+			data, err := ec.unmarshalNID2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IdentityProvider = data
+		case "title":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("title"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Title = data
+		case "issuer":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("issuer"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Issuer = data
+		case "clientId":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientId"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientID = data
+		case "clientSecret":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("clientSecret"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ClientSecret = data
+		case "scopes":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("scopes"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Scopes = data
+		case "domains":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("domains"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Domains = data
+		case "claims":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("claims"))
+			data, err := ec.unmarshalOClaimNamesInput2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐClaimNamesInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Claims = data
+		case "joins":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("joins"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Joins = data
+		case "joinRole":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("joinRole"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.JoinRole = data
+		case "exclusive":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("exclusive"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Exclusive = data
+		case "enabled":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("enabled"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Enabled = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalUpdateIdentityProviderInput unmarshals raw into the UpdateIdentityProviderInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalUpdateIdentityProviderInput(ctx context.Context, raw any) (api.UpdateIdentityProviderInput, error) {
+	var out api.UpdateIdentityProviderInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "UpdateIdentityProviderInput", raw, &out)
 	return out, err
 }
 
@@ -27429,6 +32607,13 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._StagedVersion(ctx, sel, obj)
+	case login.Session:
+		return ec._Session(ctx, sel, &obj)
+	case *login.Session:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._Session(ctx, sel, obj)
 	case registry.Rule:
 		return ec._Rule(ctx, sel, &obj)
 	case *registry.Rule:
@@ -27478,6 +32663,20 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._Member(ctx, sel, obj)
+	case login.Identity:
+		return ec._LinkedAccount(ctx, sel, &obj)
+	case *login.Identity:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._LinkedAccount(ctx, sel, obj)
+	case login.Provider:
+		return ec._IdentityProvider(ctx, sel, &obj)
+	case *login.Provider:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._IdentityProvider(ctx, sel, obj)
 	case ent.Hold:
 		return ec._Hold(ctx, sel, &obj)
 	case *ent.Hold:
@@ -27485,6 +32684,13 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._Hold(ctx, sel, obj)
+	case login.Mapping:
+		return ec._GroupMapping(ctx, sel, &obj)
+	case *login.Mapping:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._GroupMapping(ctx, sel, obj)
 	case ent.Finding:
 		return ec._Finding(ctx, sel, &obj)
 	case *ent.Finding:
@@ -27559,6 +32765,44 @@ func (ec *executionContext) _UpstreamSource(ctx context.Context, sel ast.Selecti
 // endregion ************************** interface.gotpl ***************************
 
 // region    **************************** object.gotpl ****************************
+
+var addGroupMappingPayloadImplementors = []string{"AddGroupMappingPayload"}
+
+func (ec *executionContext) _AddGroupMappingPayload(ctx context.Context, sel ast.SelectionSet, obj *api.AddGroupMappingPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, addGroupMappingPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AddGroupMappingPayload")
+		case "groupMapping":
+			out.Values[i] = ec._AddGroupMappingPayload_groupMapping(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._AddGroupMappingPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
 
 var addRulePayloadImplementors = []string{"AddRulePayload"}
 
@@ -28048,6 +33292,131 @@ func (ec *executionContext) _BlastRadius(ctx context.Context, sel ast.SelectionS
 	return out
 }
 
+var breakGlassLinkImplementors = []string{"BreakGlassLink"}
+
+func (ec *executionContext) _BreakGlassLink(ctx context.Context, sel ast.SelectionSet, obj *login.BreakGlassLink) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, breakGlassLinkImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("BreakGlassLink")
+		case "member":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._BreakGlassLink_member(ctx, field, obj)
+				})
+		case "createdAt":
+			out.Values[i] = ec._BreakGlassLink_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "expiresAt":
+			out.Values[i] = ec._BreakGlassLink_expiresAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "usedAt":
+			out.Values[i] = ec._BreakGlassLink_usedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var breakGlassLinkConnectionImplementors = []string{"BreakGlassLinkConnection"}
+
+func (ec *executionContext) _BreakGlassLinkConnection(ctx context.Context, sel ast.SelectionSet, obj *api.BreakGlassLinkConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, breakGlassLinkConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("BreakGlassLinkConnection")
+		case "edges":
+			out.Values[i] = ec._BreakGlassLinkConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._BreakGlassLinkConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var breakGlassLinkEdgeImplementors = []string{"BreakGlassLinkEdge"}
+
+func (ec *executionContext) _BreakGlassLinkEdge(ctx context.Context, sel ast.SelectionSet, obj *api.BreakGlassLinkEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, breakGlassLinkEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("BreakGlassLinkEdge")
+		case "cursor":
+			out.Values[i] = ec._BreakGlassLinkEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._BreakGlassLinkEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var cascadeImplementors = []string{"Cascade", "Node"}
 
 func (ec *executionContext) _Cascade(ctx context.Context, sel ast.SelectionSet, obj *ent.Cascade) graphql.Marshaler {
@@ -28107,6 +33476,49 @@ func (ec *executionContext) _Cascade(ctx context.Context, sel ast.SelectionSet, 
 			out.Values[i] = ec._Cascade_finishedAt(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var claimNamesImplementors = []string{"ClaimNames"}
+
+func (ec *executionContext) _ClaimNames(ctx context.Context, sel ast.SelectionSet, obj *api.ClaimNames) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, claimNamesImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ClaimNames")
+		case "email":
+			out.Values[i] = ec._ClaimNames_email(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "name":
+			out.Values[i] = ec._ClaimNames_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "groups":
+			out.Values[i] = ec._ClaimNames_groups(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -28186,6 +33598,44 @@ func (ec *executionContext) _CreateFirewallPayload(ctx context.Context, sel ast.
 			}
 		case "userErrors":
 			out.Values[i] = ec._CreateFirewallPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var createIdentityProviderPayloadImplementors = []string{"CreateIdentityProviderPayload"}
+
+func (ec *executionContext) _CreateIdentityProviderPayload(ctx context.Context, sel ast.SelectionSet, obj *api.CreateIdentityProviderPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, createIdentityProviderPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CreateIdentityProviderPayload")
+		case "identityProvider":
+			out.Values[i] = ec._CreateIdentityProviderPayload_identityProvider(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._CreateIdentityProviderPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -28517,6 +33967,44 @@ func (ec *executionContext) _DecisionEdge(ctx context.Context, sel ast.Selection
 	return out
 }
 
+var deleteIdentityProviderPayloadImplementors = []string{"DeleteIdentityProviderPayload"}
+
+func (ec *executionContext) _DeleteIdentityProviderPayload(ctx context.Context, sel ast.SelectionSet, obj *api.DeleteIdentityProviderPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, deleteIdentityProviderPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DeleteIdentityProviderPayload")
+		case "identityProvider":
+			out.Values[i] = ec._DeleteIdentityProviderPayload_identityProvider(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._DeleteIdentityProviderPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var deleteRegistryPayloadImplementors = []string{"DeleteRegistryPayload"}
 
 func (ec *executionContext) _DeleteRegistryPayload(ctx context.Context, sel ast.SelectionSet, obj *api.DeleteRegistryPayload) graphql.Marshaler {
@@ -28780,6 +34268,82 @@ func (ec *executionContext) _DropStagedVersionPayload(ctx context.Context, sel a
 			}
 		case "userErrors":
 			out.Values[i] = ec._DropStagedVersionPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var endSessionPayloadImplementors = []string{"EndSessionPayload"}
+
+func (ec *executionContext) _EndSessionPayload(ctx context.Context, sel ast.SelectionSet, obj *api.EndSessionPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, endSessionPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("EndSessionPayload")
+		case "session":
+			out.Values[i] = ec._EndSessionPayload_session(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._EndSessionPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var endSessionsPayloadImplementors = []string{"EndSessionsPayload"}
+
+func (ec *executionContext) _EndSessionsPayload(ctx context.Context, sel ast.SelectionSet, obj *api.EndSessionsPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, endSessionsPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("EndSessionsPayload")
+		case "ended":
+			out.Values[i] = ec._EndSessionsPayload_ended(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._EndSessionsPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -29098,6 +34662,150 @@ func (ec *executionContext) _Forwarding(ctx context.Context, sel ast.SelectionSe
 	return out
 }
 
+var groupMappingImplementors = []string{"GroupMapping", "Node"}
+
+func (ec *executionContext) _GroupMapping(ctx context.Context, sel ast.SelectionSet, obj *login.Mapping) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, groupMappingImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("GroupMapping")
+		case "id":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._GroupMapping_id(ctx, field, obj)
+				})
+		case "group":
+			out.Values[i] = ec._GroupMapping_group(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "gives":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._GroupMapping_gives(ctx, field, obj)
+				})
+		case "role":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._GroupMapping_role(ctx, field, obj)
+				})
+		case "registry":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._GroupMapping_registry(ctx, field, obj)
+				})
+		case "team":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._GroupMapping_team(ctx, field, obj)
+				})
+		case "createdAt":
+			out.Values[i] = ec._GroupMapping_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var groupMappingConnectionImplementors = []string{"GroupMappingConnection"}
+
+func (ec *executionContext) _GroupMappingConnection(ctx context.Context, sel ast.SelectionSet, obj *api.GroupMappingConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, groupMappingConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("GroupMappingConnection")
+		case "edges":
+			out.Values[i] = ec._GroupMappingConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._GroupMappingConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var groupMappingEdgeImplementors = []string{"GroupMappingEdge"}
+
+func (ec *executionContext) _GroupMappingEdge(ctx context.Context, sel ast.SelectionSet, obj *api.GroupMappingEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, groupMappingEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("GroupMappingEdge")
+		case "cursor":
+			out.Values[i] = ec._GroupMappingEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._GroupMappingEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var hiddenVersionsImplementors = []string{"HiddenVersions"}
 
 func (ec *executionContext) _HiddenVersions(ctx context.Context, sel ast.SelectionSet, obj *gate.Hidden) graphql.Marshaler {
@@ -29356,6 +35064,287 @@ func (ec *executionContext) _HoldEdge(ctx context.Context, sel ast.SelectionSet,
 	return out
 }
 
+var identityProviderImplementors = []string{"IdentityProvider", "Node"}
+
+func (ec *executionContext) _IdentityProvider(ctx context.Context, sel ast.SelectionSet, obj *login.Provider) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, identityProviderImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("IdentityProvider")
+		case "id":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._IdentityProvider_id(ctx, field, obj)
+				})
+		case "name":
+			out.Values[i] = ec._IdentityProvider_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "title":
+			out.Values[i] = ec._IdentityProvider_title(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "issuer":
+			out.Values[i] = ec._IdentityProvider_issuer(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "clientId":
+			out.Values[i] = ec._IdentityProvider_clientId(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "hasSecret":
+			out.Values[i] = ec._IdentityProvider_hasSecret(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "scopes":
+			out.Values[i] = ec._IdentityProvider_scopes(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "domains":
+			out.Values[i] = ec._IdentityProvider_domains(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "claims":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._IdentityProvider_claims(ctx, field, obj)
+				})
+		case "joins":
+			out.Values[i] = ec._IdentityProvider_joins(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "joinRole":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._IdentityProvider_joinRole(ctx, field, obj)
+				})
+		case "exclusive":
+			out.Values[i] = ec._IdentityProvider_exclusive(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "enabled":
+			out.Values[i] = ec._IdentityProvider_enabled(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "redirectUri":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._IdentityProvider_redirectUri(ctx, field, obj)
+				})
+		case "backchannelLogoutUri":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._IdentityProvider_backchannelLogoutUri(ctx, field, obj)
+				})
+		case "postLogoutRedirectUri":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._IdentityProvider_postLogoutRedirectUri(ctx, field, obj)
+				})
+		case "groupMappings":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._IdentityProvider_groupMappings(ctx, field, obj)
+				})
+		case "createdAt":
+			out.Values[i] = ec._IdentityProvider_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "updatedAt":
+			out.Values[i] = ec._IdentityProvider_updatedAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var identityProviderConnectionImplementors = []string{"IdentityProviderConnection"}
+
+func (ec *executionContext) _IdentityProviderConnection(ctx context.Context, sel ast.SelectionSet, obj *api.IdentityProviderConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, identityProviderConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("IdentityProviderConnection")
+		case "edges":
+			out.Values[i] = ec._IdentityProviderConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._IdentityProviderConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var identityProviderEdgeImplementors = []string{"IdentityProviderEdge"}
+
+func (ec *executionContext) _IdentityProviderEdge(ctx context.Context, sel ast.SelectionSet, obj *api.IdentityProviderEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, identityProviderEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("IdentityProviderEdge")
+		case "cursor":
+			out.Values[i] = ec._IdentityProviderEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._IdentityProviderEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var identityProviderReportImplementors = []string{"IdentityProviderReport"}
+
+func (ec *executionContext) _IdentityProviderReport(ctx context.Context, sel ast.SelectionSet, obj *login.Report) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, identityProviderReportImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("IdentityProviderReport")
+		case "works":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._IdentityProviderReport_works(ctx, field, obj)
+				})
+		case "problems":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._IdentityProviderReport_problems(ctx, field, obj)
+				})
+		case "warnings":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._IdentityProviderReport_warnings(ctx, field, obj)
+				})
+		case "authorizationEndpoint":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._IdentityProviderReport_authorizationEndpoint(ctx, field, obj)
+				})
+		case "tokenEndpoint":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._IdentityProviderReport_tokenEndpoint(ctx, field, obj)
+				})
+		case "jwksUri":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._IdentityProviderReport_jwksUri(ctx, field, obj)
+				})
+		case "endSessionEndpoint":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._IdentityProviderReport_endSessionEndpoint(ctx, field, obj)
+				})
+		case "signingKeys":
+			out.Values[i] = ec._IdentityProviderReport_signingKeys(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var leftEntryImplementors = []string{"LeftEntry"}
 
 func (ec *executionContext) _LeftEntry(ctx context.Context, sel ast.SelectionSet, obj *api.LeftEntry) graphql.Marshaler {
@@ -29591,6 +35580,147 @@ func (ec *executionContext) _LiftTombstonePayload(ctx context.Context, sel ast.S
 			}
 		case "userErrors":
 			out.Values[i] = ec._LiftTombstonePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var linkedAccountImplementors = []string{"LinkedAccount", "Node"}
+
+func (ec *executionContext) _LinkedAccount(ctx context.Context, sel ast.SelectionSet, obj *login.Identity) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, linkedAccountImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LinkedAccount")
+		case "id":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._LinkedAccount_id(ctx, field, obj)
+				})
+		case "member":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._LinkedAccount_member(ctx, field, obj)
+				})
+		case "issuer":
+			out.Values[i] = ec._LinkedAccount_issuer(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "subject":
+			out.Values[i] = ec._LinkedAccount_subject(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "email":
+			out.Values[i] = ec._LinkedAccount_email(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "createdAt":
+			out.Values[i] = ec._LinkedAccount_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "lastLoginAt":
+			out.Values[i] = ec._LinkedAccount_lastLoginAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var linkedAccountConnectionImplementors = []string{"LinkedAccountConnection"}
+
+func (ec *executionContext) _LinkedAccountConnection(ctx context.Context, sel ast.SelectionSet, obj *api.LinkedAccountConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, linkedAccountConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LinkedAccountConnection")
+		case "edges":
+			out.Values[i] = ec._LinkedAccountConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._LinkedAccountConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var linkedAccountEdgeImplementors = []string{"LinkedAccountEdge"}
+
+func (ec *executionContext) _LinkedAccountEdge(ctx context.Context, sel ast.SelectionSet, obj *api.LinkedAccountEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, linkedAccountEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("LinkedAccountEdge")
+		case "cursor":
+			out.Values[i] = ec._LinkedAccountEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._LinkedAccountEdge_node(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -30047,6 +36177,69 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "revokeToken":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_revokeToken(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "createIdentityProvider":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_createIdentityProvider(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "updateIdentityProvider":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_updateIdentityProvider(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "deleteIdentityProvider":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_deleteIdentityProvider(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "testIdentityProvider":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_testIdentityProvider(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "addGroupMapping":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_addGroupMapping(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "removeGroupMapping":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_removeGroupMapping(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "unlinkAccount":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_unlinkAccount(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "endSession":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_endSession(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "endSessions":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_endSessions(ctx, field)
 			})
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
@@ -31313,6 +37506,30 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Query_tokens(ctx, field)
 				})
+		case "identityProviders":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_identityProviders(ctx, field)
+				})
+		case "sessions":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_sessions(ctx, field)
+				})
+		case "linkedAccounts":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_linkedAccounts(ctx, field)
+				})
+		case "breakGlassLinks":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_breakGlassLinks(ctx, field)
+				})
 		case "__type":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Query___type(ctx, field)
@@ -31814,6 +38031,44 @@ func (ec *executionContext) _RemoteEdge(ctx context.Context, sel ast.SelectionSe
 	return out
 }
 
+var removeGroupMappingPayloadImplementors = []string{"RemoveGroupMappingPayload"}
+
+func (ec *executionContext) _RemoveGroupMappingPayload(ctx context.Context, sel ast.SelectionSet, obj *api.RemoveGroupMappingPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, removeGroupMappingPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RemoveGroupMappingPayload")
+		case "groupMapping":
+			out.Values[i] = ec._RemoveGroupMappingPayload_groupMapping(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._RemoveGroupMappingPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var removeRulePayloadImplementors = []string{"RemoveRulePayload"}
 
 func (ec *executionContext) _RemoveRulePayload(ctx context.Context, sel ast.SelectionSet, obj *api.RemoveRulePayload) graphql.Marshaler {
@@ -32217,6 +38472,176 @@ func (ec *executionContext) _Rule(ctx context.Context, sel ast.SelectionSet, obj
 	return out
 }
 
+var sessionImplementors = []string{"Session", "Node"}
+
+func (ec *executionContext) _Session(ctx context.Context, sel ast.SelectionSet, obj *login.Session) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, sessionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Session")
+		case "id":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Session_id(ctx, field, obj)
+				})
+		case "member":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Session_member(ctx, field, obj)
+				})
+		case "kind":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Session_kind(ctx, field, obj)
+				})
+		case "identityProvider":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Session_identityProvider(ctx, field, obj)
+				})
+		case "issuer":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Session_issuer(ctx, field, obj)
+				})
+		case "ip":
+			out.Values[i] = ec._Session_ip(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "agent":
+			out.Values[i] = ec._Session_agent(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "createdAt":
+			out.Values[i] = ec._Session_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "lastUsedAt":
+			out.Values[i] = ec._Session_lastUsedAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "expiresAt":
+			out.Values[i] = ec._Session_expiresAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "endedAt":
+			out.Values[i] = ec._Session_endedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "endReason":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Session_endReason(ctx, field, obj)
+				})
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var sessionConnectionImplementors = []string{"SessionConnection"}
+
+func (ec *executionContext) _SessionConnection(ctx context.Context, sel ast.SelectionSet, obj *api.SessionConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, sessionConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SessionConnection")
+		case "edges":
+			out.Values[i] = ec._SessionConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._SessionConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var sessionEdgeImplementors = []string{"SessionEdge"}
+
+func (ec *executionContext) _SessionEdge(ctx context.Context, sel ast.SelectionSet, obj *api.SessionEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, sessionEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SessionEdge")
+		case "cursor":
+			out.Values[i] = ec._SessionEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._SessionEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var setForwardingPayloadImplementors = []string{"SetForwardingPayload"}
 
 func (ec *executionContext) _SetForwardingPayload(ctx context.Context, sel ast.SelectionSet, obj *api.SetForwardingPayload) graphql.Marshaler {
@@ -32528,6 +38953,44 @@ func (ec *executionContext) _Tag(ctx context.Context, sel ast.SelectionSet, obj 
 			}
 		case "version":
 			out.Values[i] = ec._Tag_version(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var testIdentityProviderPayloadImplementors = []string{"TestIdentityProviderPayload"}
+
+func (ec *executionContext) _TestIdentityProviderPayload(ctx context.Context, sel ast.SelectionSet, obj *api.TestIdentityProviderPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, testIdentityProviderPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("TestIdentityProviderPayload")
+		case "report":
+			out.Values[i] = ec._TestIdentityProviderPayload_report(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._TestIdentityProviderPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -32959,6 +39422,44 @@ func (ec *executionContext) _UndeleteRegistryPayload(ctx context.Context, sel as
 	return out
 }
 
+var unlinkAccountPayloadImplementors = []string{"UnlinkAccountPayload"}
+
+func (ec *executionContext) _UnlinkAccountPayload(ctx context.Context, sel ast.SelectionSet, obj *api.UnlinkAccountPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, unlinkAccountPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UnlinkAccountPayload")
+		case "linkedAccount":
+			out.Values[i] = ec._UnlinkAccountPayload_linkedAccount(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._UnlinkAccountPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var unpublishVersionsPayloadImplementors = []string{"UnpublishVersionsPayload"}
 
 func (ec *executionContext) _UnpublishVersionsPayload(ctx context.Context, sel ast.SelectionSet, obj *api.UnpublishVersionsPayload) graphql.Marshaler {
@@ -32977,6 +39478,44 @@ func (ec *executionContext) _UnpublishVersionsPayload(ctx context.Context, sel a
 			}
 		case "userErrors":
 			out.Values[i] = ec._UnpublishVersionsPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var updateIdentityProviderPayloadImplementors = []string{"UpdateIdentityProviderPayload"}
+
+func (ec *executionContext) _UpdateIdentityProviderPayload(ctx context.Context, sel ast.SelectionSet, obj *api.UpdateIdentityProviderPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, updateIdentityProviderPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UpdateIdentityProviderPayload")
+		case "identityProvider":
+			out.Values[i] = ec._UpdateIdentityProviderPayload_identityProvider(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._UpdateIdentityProviderPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -33932,6 +40471,11 @@ func (ec *executionContext) ___Type(ctx context.Context, sel ast.SelectionSet, o
 
 // region    ***************************** type.gotpl *****************************
 
+func (ec *executionContext) unmarshalNAddGroupMappingInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAddGroupMappingInput(ctx context.Context, v any) (api.AddGroupMappingInput, error) {
+	res, err := ec.unmarshalInputAddGroupMappingInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNAddRuleInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAddRuleInput(ctx context.Context, v any) (api.AddRuleInput, error) {
 	res, err := ec.unmarshalInputAddRuleInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -34017,6 +40561,38 @@ func (ec *executionContext) marshalNBoolean2bool(ctx context.Context, sel ast.Se
 	return res
 }
 
+func (ec *executionContext) marshalNBreakGlassLink2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋloginᚐBreakGlassLink(ctx context.Context, sel ast.SelectionSet, v *login.BreakGlassLink) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "BreakGlassLink!")
+		return graphql.Null
+	}
+	return ec._BreakGlassLink(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNBreakGlassLinkEdge2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐBreakGlassLinkEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*api.BreakGlassLinkEdge) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNBreakGlassLinkEdge2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐBreakGlassLinkEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNBreakGlassLinkEdge2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐBreakGlassLinkEdge(ctx context.Context, sel ast.SelectionSet, v *api.BreakGlassLinkEdge) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "BreakGlassLinkEdge!")
+		return graphql.Null
+	}
+	return ec._BreakGlassLinkEdge(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNCascade2ᚕᚖsluiceᚗdevᚋsluiceᚋentᚐCascadeᚄ(ctx context.Context, sel ast.SelectionSet, v []*ent.Cascade) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -34066,6 +40642,14 @@ func (ec *executionContext) marshalNChannel2sluiceᚗdevᚋsluiceᚋgraphᚋapi�
 	return v
 }
 
+func (ec *executionContext) marshalNClaimNames2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐClaimNames(ctx context.Context, sel ast.SelectionSet, v *api.ClaimNames) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ClaimNames!")
+		return graphql.Null
+	}
+	return ec._ClaimNames(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNClientSetting2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋclientᚐSettingᚄ(ctx context.Context, sel ast.SelectionSet, v []*client.Setting) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -34092,6 +40676,11 @@ func (ec *executionContext) marshalNClientSetting2ᚖsluiceᚗdevᚋsluiceᚋgra
 
 func (ec *executionContext) unmarshalNCreateFirewallInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐCreateFirewallInput(ctx context.Context, v any) (api.CreateFirewallInput, error) {
 	res, err := ec.unmarshalInputCreateFirewallInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNCreateIdentityProviderInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐCreateIdentityProviderInput(ctx context.Context, v any) (api.CreateIdentityProviderInput, error) {
+	res, err := ec.unmarshalInputCreateIdentityProviderInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -34145,6 +40734,11 @@ func (ec *executionContext) marshalNDecisionEdge2ᚖsluiceᚗdevᚋsluiceᚋgrap
 		return graphql.Null
 	}
 	return ec._DecisionEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNDeleteIdentityProviderInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDeleteIdentityProviderInput(ctx context.Context, v any) (api.DeleteIdentityProviderInput, error) {
+	res, err := ec.unmarshalInputDeleteIdentityProviderInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNDeleteRegistryInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDeleteRegistryInput(ctx context.Context, v any) (api.DeleteRegistryInput, error) {
@@ -34262,6 +40856,16 @@ var (
 	}
 )
 
+func (ec *executionContext) unmarshalNEndSessionInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐEndSessionInput(ctx context.Context, v any) (api.EndSessionInput, error) {
+	res, err := ec.unmarshalInputEndSessionInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNEndSessionsInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐEndSessionsInput(ctx context.Context, v any) (api.EndSessionsInput, error) {
+	res, err := ec.unmarshalInputEndSessionsInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalNFile2ᚕᚖsluiceᚗdevᚋsluiceᚋtenantsᚋcatalogᚐHeldFileᚄ(ctx context.Context, sel ast.SelectionSet, v []*catalog.HeldFile) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -34321,6 +40925,56 @@ func (ec *executionContext) marshalNFloat2float64(ctx context.Context, sel ast.S
 		graphql.AddInvalidNullFromMarshaler(ctx, "Float!")
 	}
 	return graphql.WrapContextMarshaler(ctx, res)
+}
+
+func (ec *executionContext) marshalNGroupMapping2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋloginᚐMapping(ctx context.Context, sel ast.SelectionSet, v *login.Mapping) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "GroupMapping!")
+		return graphql.Null
+	}
+	return ec._GroupMapping(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNGroupMappingConnection2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐGroupMappingConnection(ctx context.Context, sel ast.SelectionSet, v *api.GroupMappingConnection) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "GroupMappingConnection!")
+		return graphql.Null
+	}
+	return ec._GroupMappingConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNGroupMappingEdge2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐGroupMappingEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*api.GroupMappingEdge) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNGroupMappingEdge2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐGroupMappingEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNGroupMappingEdge2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐGroupMappingEdge(ctx context.Context, sel ast.SelectionSet, v *api.GroupMappingEdge) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "GroupMappingEdge!")
+		return graphql.Null
+	}
+	return ec._GroupMappingEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNGroupMappingKind2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐGroupMappingKind(ctx context.Context, v any) (api.GroupMappingKind, error) {
+	var res api.GroupMappingKind
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNGroupMappingKind2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐGroupMappingKind(ctx context.Context, sel ast.SelectionSet, v api.GroupMappingKind) graphql.Marshaler {
+	return v
 }
 
 func (ec *executionContext) marshalNHiddenVersions2ᚕᚖsluiceᚗdevᚋsluiceᚋtenantsᚋgateᚐHiddenᚄ(ctx context.Context, sel ast.SelectionSet, v []*gate.Hidden) graphql.Marshaler {
@@ -34469,6 +41123,38 @@ func (ec *executionContext) marshalNID2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐ
 		return graphql.Null
 	}
 	return v
+}
+
+func (ec *executionContext) marshalNIdentityProvider2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋloginᚐProvider(ctx context.Context, sel ast.SelectionSet, v *login.Provider) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "IdentityProvider!")
+		return graphql.Null
+	}
+	return ec._IdentityProvider(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNIdentityProviderEdge2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐIdentityProviderEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*api.IdentityProviderEdge) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNIdentityProviderEdge2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐIdentityProviderEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNIdentityProviderEdge2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐIdentityProviderEdge(ctx context.Context, sel ast.SelectionSet, v *api.IdentityProviderEdge) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "IdentityProviderEdge!")
+		return graphql.Null
+	}
+	return ec._IdentityProviderEdge(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNInt2int(ctx context.Context, v any) (int, error) {
@@ -34625,6 +41311,38 @@ func (ec *executionContext) unmarshalNLiftOwnershipInput2sluiceᚗdevᚋsluice�
 func (ec *executionContext) unmarshalNLiftTombstoneInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐLiftTombstoneInput(ctx context.Context, v any) (api.LiftTombstoneInput, error) {
 	res, err := ec.unmarshalInputLiftTombstoneInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNLinkedAccount2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋloginᚐIdentity(ctx context.Context, sel ast.SelectionSet, v *login.Identity) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "LinkedAccount!")
+		return graphql.Null
+	}
+	return ec._LinkedAccount(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNLinkedAccountEdge2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐLinkedAccountEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*api.LinkedAccountEdge) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNLinkedAccountEdge2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐLinkedAccountEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNLinkedAccountEdge2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐLinkedAccountEdge(ctx context.Context, sel ast.SelectionSet, v *api.LinkedAccountEdge) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "LinkedAccountEdge!")
+		return graphql.Null
+	}
+	return ec._LinkedAccountEdge(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNMaintainer2ᚕᚖsluiceᚗdevᚋsluiceᚋtenantsᚋcoordᚐPersonᚄ(ctx context.Context, sel ast.SelectionSet, v []*coord.Person) graphql.Marshaler {
@@ -35111,6 +41829,11 @@ func (ec *executionContext) marshalNRemoteEdge2ᚖsluiceᚗdevᚋsluiceᚋgraph�
 	return ec._RemoteEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNRemoveGroupMappingInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐRemoveGroupMappingInput(ctx context.Context, v any) (api.RemoveGroupMappingInput, error) {
+	res, err := ec.unmarshalInputRemoveGroupMappingInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNRemoveRuleInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐRemoveRuleInput(ctx context.Context, v any) (api.RemoveRuleInput, error) {
 	res, err := ec.unmarshalInputRemoveRuleInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -35248,6 +41971,48 @@ func (ec *executionContext) marshalNRuleScope2sluiceᚗdevᚋsluiceᚋtenantsᚋ
 		graphql.AddInvalidNullFromMarshaler(ctx, "RuleScope!")
 	}
 	return res
+}
+
+func (ec *executionContext) marshalNSession2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋloginᚐSession(ctx context.Context, sel ast.SelectionSet, v *login.Session) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "Session!")
+		return graphql.Null
+	}
+	return ec._Session(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNSessionEdge2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐSessionEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*api.SessionEdge) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNSessionEdge2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐSessionEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNSessionEdge2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐSessionEdge(ctx context.Context, sel ast.SelectionSet, v *api.SessionEdge) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "SessionEdge!")
+		return graphql.Null
+	}
+	return ec._SessionEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNSessionKind2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐSessionKind(ctx context.Context, v any) (api.SessionKind, error) {
+	var res api.SessionKind
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSessionKind2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐSessionKind(ctx context.Context, sel ast.SelectionSet, v api.SessionKind) graphql.Marshaler {
+	return v
 }
 
 func (ec *executionContext) unmarshalNSetForwardingInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐSetForwardingInput(ctx context.Context, v any) (api.SetForwardingInput, error) {
@@ -35406,6 +42171,11 @@ func (ec *executionContext) marshalNTag2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋcat
 	return ec._Tag(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNTestIdentityProviderInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐTestIdentityProviderInput(ctx context.Context, v any) (api.TestIdentityProviderInput, error) {
+	res, err := ec.unmarshalInputTestIdentityProviderInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNTime2timeᚐTime(ctx context.Context, v any) (time.Time, error) {
 	res, err := api.UnmarshalTime(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -35489,8 +42259,18 @@ func (ec *executionContext) unmarshalNUndeleteRegistryInput2sluiceᚗdevᚋsluic
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNUnlinkAccountInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUnlinkAccountInput(ctx context.Context, v any) (api.UnlinkAccountInput, error) {
+	res, err := ec.unmarshalInputUnlinkAccountInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNUnpublishVersionsInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUnpublishVersionsInput(ctx context.Context, v any) (api.UnpublishVersionsInput, error) {
 	res, err := ec.unmarshalInputUnpublishVersionsInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNUpdateIdentityProviderInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUpdateIdentityProviderInput(ctx context.Context, v any) (api.UpdateIdentityProviderInput, error) {
+	res, err := ec.unmarshalInputUpdateIdentityProviderInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -35792,6 +42572,13 @@ func (ec *executionContext) marshalN__TypeKind2string(ctx context.Context, sel a
 	return res
 }
 
+func (ec *executionContext) marshalOAddGroupMappingPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAddGroupMappingPayload(ctx context.Context, sel ast.SelectionSet, v *api.AddGroupMappingPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._AddGroupMappingPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOAddRulePayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAddRulePayload(ctx context.Context, sel ast.SelectionSet, v *api.AddRulePayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -35891,6 +42678,13 @@ func (ec *executionContext) marshalOBoolean2ᚖbool(ctx context.Context, sel ast
 	return res
 }
 
+func (ec *executionContext) marshalOBreakGlassLinkConnection2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐBreakGlassLinkConnection(ctx context.Context, sel ast.SelectionSet, v *api.BreakGlassLinkConnection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._BreakGlassLinkConnection(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOCascade2ᚖsluiceᚗdevᚋsluiceᚋentᚐCascade(ctx context.Context, sel ast.SelectionSet, v *ent.Cascade) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -35898,11 +42692,26 @@ func (ec *executionContext) marshalOCascade2ᚖsluiceᚗdevᚋsluiceᚋentᚐCas
 	return ec._Cascade(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalOClaimNamesInput2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐClaimNamesInput(ctx context.Context, v any) (*api.ClaimNamesInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputClaimNamesInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalOCreateFirewallPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐCreateFirewallPayload(ctx context.Context, sel ast.SelectionSet, v *api.CreateFirewallPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._CreateFirewallPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOCreateIdentityProviderPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐCreateIdentityProviderPayload(ctx context.Context, sel ast.SelectionSet, v *api.CreateIdentityProviderPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._CreateIdentityProviderPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOCreateRegistryPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐCreateRegistryPayload(ctx context.Context, sel ast.SelectionSet, v *api.CreateRegistryPayload) graphql.Marshaler {
@@ -35954,6 +42763,13 @@ func (ec *executionContext) unmarshalODecisionFilter2ᚖsluiceᚗdevᚋsluiceᚋ
 	}
 	res, err := ec.unmarshalInputDecisionFilter(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalODeleteIdentityProviderPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDeleteIdentityProviderPayload(ctx context.Context, sel ast.SelectionSet, v *api.DeleteIdentityProviderPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._DeleteIdentityProviderPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalODeleteRegistryPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDeleteRegistryPayload(ctx context.Context, sel ast.SelectionSet, v *api.DeleteRegistryPayload) graphql.Marshaler {
@@ -36055,6 +42871,20 @@ var (
 	}
 )
 
+func (ec *executionContext) marshalOEndSessionPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐEndSessionPayload(ctx context.Context, sel ast.SelectionSet, v *api.EndSessionPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._EndSessionPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOEndSessionsPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐEndSessionsPayload(ctx context.Context, sel ast.SelectionSet, v *api.EndSessionsPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._EndSessionsPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOExplanation2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐExplanation(ctx context.Context, sel ast.SelectionSet, v *api.Explanation) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -36103,6 +42933,13 @@ func (ec *executionContext) marshalOForwarding2ᚖsluiceᚗdevᚋsluiceᚋtenant
 		return graphql.Null
 	}
 	return ec._Forwarding(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOGroupMapping2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋloginᚐMapping(ctx context.Context, sel ast.SelectionSet, v *login.Mapping) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._GroupMapping(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOHold2ᚖsluiceᚗdevᚋsluiceᚋentᚐHold(ctx context.Context, sel ast.SelectionSet, v *ent.Hold) graphql.Marshaler {
@@ -36197,6 +43034,27 @@ func (ec *executionContext) marshalOID2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐ
 	return v
 }
 
+func (ec *executionContext) marshalOIdentityProvider2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋloginᚐProvider(ctx context.Context, sel ast.SelectionSet, v *login.Provider) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._IdentityProvider(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOIdentityProviderConnection2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐIdentityProviderConnection(ctx context.Context, sel ast.SelectionSet, v *api.IdentityProviderConnection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._IdentityProviderConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOIdentityProviderReport2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋloginᚐReport(ctx context.Context, sel ast.SelectionSet, v *login.Report) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._IdentityProviderReport(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalOInt2ᚖint(ctx context.Context, v any) (*int, error) {
 	if v == nil {
 		return nil, nil
@@ -36267,6 +43125,13 @@ func (ec *executionContext) marshalOLiftTombstonePayload2ᚖsluiceᚗdevᚋsluic
 		return graphql.Null
 	}
 	return ec._LiftTombstonePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOLinkedAccountConnection2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐLinkedAccountConnection(ctx context.Context, sel ast.SelectionSet, v *api.LinkedAccountConnection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._LinkedAccountConnection(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOMember2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋaccessᚐMember(ctx context.Context, sel ast.SelectionSet, v *access.Member) graphql.Marshaler {
@@ -36561,6 +43426,13 @@ func (ec *executionContext) marshalORemoteConnection2ᚖsluiceᚗdevᚋsluiceᚋ
 	return ec._RemoteConnection(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalORemoveGroupMappingPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐRemoveGroupMappingPayload(ctx context.Context, sel ast.SelectionSet, v *api.RemoveGroupMappingPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._RemoveGroupMappingPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalORemoveRulePayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐRemoveRulePayload(ctx context.Context, sel ast.SelectionSet, v *api.RemoveRulePayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -36728,6 +43600,13 @@ func (ec *executionContext) marshalORuleScope2ᚖsluiceᚗdevᚋsluiceᚋtenants
 	return res
 }
 
+func (ec *executionContext) marshalOSessionConnection2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐSessionConnection(ctx context.Context, sel ast.SelectionSet, v *api.SessionConnection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._SessionConnection(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOSetForwardingPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐSetForwardingPayload(ctx context.Context, sel ast.SelectionSet, v *api.SetForwardingPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -36861,6 +43740,13 @@ func (ec *executionContext) marshalOSwitchPosition2ᚖsluiceᚗdevᚋsluiceᚋgr
 	return v
 }
 
+func (ec *executionContext) marshalOTestIdentityProviderPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐTestIdentityProviderPayload(ctx context.Context, sel ast.SelectionSet, v *api.TestIdentityProviderPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._TestIdentityProviderPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalOTime2ᚖtimeᚐTime(ctx context.Context, v any) (*time.Time, error) {
 	if v == nil {
 		return nil, nil
@@ -36921,11 +43807,25 @@ func (ec *executionContext) marshalOUndeleteRegistryPayload2ᚖsluiceᚗdevᚋsl
 	return ec._UndeleteRegistryPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOUnlinkAccountPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUnlinkAccountPayload(ctx context.Context, sel ast.SelectionSet, v *api.UnlinkAccountPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._UnlinkAccountPayload(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOUnpublishVersionsPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUnpublishVersionsPayload(ctx context.Context, sel ast.SelectionSet, v *api.UnpublishVersionsPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._UnpublishVersionsPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOUpdateIdentityProviderPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUpdateIdentityProviderPayload(ctx context.Context, sel ast.SelectionSet, v *api.UpdateIdentityProviderPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._UpdateIdentityProviderPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOUpdateRegistryPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUpdateRegistryPayload(ctx context.Context, sel ast.SelectionSet, v *api.UpdateRegistryPayload) graphql.Marshaler {

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"sluice.dev/sluice/protocol"
 	"sluice.dev/sluice/tenants/errs"
 	"sluice.dev/sluice/tenants/login"
@@ -40,7 +42,7 @@ func (p *Pages) platformChoose(w http.ResponseWriter, r *http.Request) {
 	secret := p.secret(r, place, forVisit)
 	who, err := p.Login.Visitor(r.Context(), secret)
 	if errs.Is(err, errs.Forbidden) {
-		p.show(w, r, http.StatusOK, "platform", map[string]any{"Provider": p.Platform.Provider.Title})
+		p.show(w, r, http.StatusOK, "platform", map[string]any{"Provider": p.Platform.Provider.Title, "SignsUp": p.signsUp()})
 		return
 	}
 	if err != nil {
@@ -65,7 +67,7 @@ func (p *Pages) platformChoose(w http.ResponseWriter, r *http.Request) {
 			names = append(names, c.Name)
 		}
 	}
-	p.show(w, r, http.StatusOK, "organizations", map[string]any{"Who": nameOf(who), "Links": links, "Unreachable": names, "Form": formToken(secret)})
+	p.show(w, r, http.StatusOK, "organizations", map[string]any{"Who": nameOf(who), "Links": links, "Unreachable": names, "Form": formToken(secret), "SignsUp": p.signsUp()})
 }
 
 func nameOf(who login.Claims) string {
@@ -145,8 +147,8 @@ func (p *Pages) platformCallback(w http.ResponseWriter, r *http.Request) {
 }
 
 // platformContinue answers a flow of an organization with a ticket, if the
-// person is a member there. An organization that does not exist is refused like
-// one that does not know the person (T3).
+// person is a member there or comes as a guest. An organization that does not
+// exist is refused like one that does not know the person (T3).
 func (p *Pages) platformContinue(w http.ResponseWriter, r *http.Request) {
 	place, _ := protocol.PlaceOf(r.Context())
 	slug, state := wanted(r)
@@ -169,18 +171,40 @@ func (p *Pages) platformContinue(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	for _, c := range choices {
-		if c.Slug != slug || c.Exclusive {
-			continue
-		}
-		ticket, f, err := p.Login.Ticket(scope.With(r.Context(), c.ID), state, who)
-		if err != nil {
-			p.fail(w, r, err)
+		if c.Slug == slug && !c.Exclusive {
+			p.giveTicket(w, r, c.ID, state, who, nil)
 			return
 		}
-		p.send(w, f.RedirectURI+"?"+url.Values{"state": {state}, "ticket": {ticket}}.Encode())
+	}
+	// Whoever is no member may be a guest, with the state of a guest's login.
+	ref, err := p.Organizations.BySlug(r.Context(), slug)
+	if errs.Is(err, errs.NotFound) {
+		err = errs.New(errs.Forbidden, "pages.continue", "the account is no member of %q", slug)
+	}
+	if err != nil {
+		p.fail(w, r, err)
 		return
 	}
-	p.refuse(w, r, errs.New(errs.Forbidden, "pages.continue", "the account is no member of %q", slug))
+	p.giveTicket(w, r, ref.ID, state, who, func(f login.Flow) bool { return forGuests(f.Return) })
+}
+
+// giveTicket answers a flow of an organization, if it fits.
+func (p *Pages) giveTicket(w http.ResponseWriter, r *http.Request, org uuid.UUID, state string, who login.Claims, fits func(login.Flow) bool) {
+	ctx := scope.With(r.Context(), org)
+	_, exclusive, err := p.Login.Choices(ctx)
+	if err == nil && exclusive {
+		err = errs.New(errs.Forbidden, "pages.continue", "the organization lets people in by its own provider only")
+	}
+	if err != nil {
+		p.fail(w, r, err)
+		return
+	}
+	ticket, f, err := p.Login.Ticket(ctx, state, who, fits)
+	if err != nil {
+		p.fail(w, r, err)
+		return
+	}
+	p.send(w, f.RedirectURI+"?"+url.Values{"state": {state}, "ticket": {ticket}}.Encode())
 }
 
 // platformLeave forgets the visit, so that another account can be used.

@@ -100,9 +100,9 @@ func table() []row {
 		},
 		{
 			packages: []string{"protocol/pages/..."},
-			may:      join([]string{"protocol", "protocol/oidc/...", "tenants/login", "tenants/access"}, leaves),
+			may:      join([]string{"protocol", "protocol/oidc/...", "tenants/login", "tenants/access", "tenants/org"}, leaves),
 			never:    []string{"entgo.io/...", "github.com/jackc/..."},
-			why:      "pages for people who log in: cookies and forms; what they may do is the services' answer",
+			why:      "pages for people who log in, join, or make an organization: cookies and forms; what they may do is the services' answer",
 		},
 		{
 			packages: []string{"protocol"},
