@@ -31,6 +31,7 @@ import (
 	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/gate"
 	"sluice.dev/sluice/tenants/intake"
+	"sluice.dev/sluice/tenants/login"
 	"sluice.dev/sluice/tenants/org"
 	"sluice.dev/sluice/tenants/policy"
 	"sluice.dev/sluice/tenants/quarantine"
@@ -110,6 +111,7 @@ type world struct {
 	decisions    *audit.Decisions
 	intake       *intake.Service
 	blobs        *blob.Disk
+	logins       *login.Service
 	handler      http.Handler
 	ours, theirs context.Context // as the system
 }
@@ -150,9 +152,11 @@ func newWorldWaiting(t *testing.T, batchWait time.Duration) *world {
 	g := gate.New(life, gate.Config{DB: d, Blobs: blobs, Shapes: shapes, Advisories: advisories, Quarantine: w.quarantine,
 		Decisions: w.decisions, Protocols: []gate.Protocol{wire}, Now: now})
 	w.blobs = blobs
+	w.logins = login.New(login.Config{DB: d, Audit: log, Access: w.access, Seal: seal, Now: now})
 	w.intake = &intake.Service{DB: d, Audit: log, Shapes: shapes, Quarantine: w.quarantine, Gate: g, Now: now}
 	w.handler, err = graph.NewHandler(graph.Deps{DB: d, Access: w.access, Orgs: org.New(d, log, now), Registries: w.registries, Quarantine: w.quarantine,
 		Intake: w.intake, Uploads: map[coord.Ecosystem]graph.Uploads{coord.NPM: uploads{w}}, Lockfiles: map[coord.Ecosystem]graph.Lockfiles{coord.NPM: lockfiles{}}, Gate: g, Advisories: advisories, Log: slog.New(slog.NewTextHandler(w.log, nil)), BatchWait: batchWait,
+		Logins: w.logins, TestProvider: testProvider, LoginAddresses: loginAddresses,
 		RegistryURL: func(_ context.Context, e coord.Ecosystem, name string) string {
 			return "https://acme.sluice.example/npm/" + name
 		}})

@@ -205,7 +205,7 @@ func (s *Service) toAsk(ctx context.Context, which func(*ent.IdentityProviderQue
 			return noProvider(err)
 		}
 		out = readProvider(row)
-		if row.ClientSecret == nil {
+		if !hasBytes(row.ClientSecret) {
 			return nil
 		}
 		var secret string
@@ -274,10 +274,14 @@ func orConflict(err error, format string, args ...any) error {
 }
 
 func readProvider(r *ent.IdentityProvider) Provider {
-	return Provider{ID: r.ID, Name: r.Name, Title: r.Title, Issuer: r.Issuer, ClientID: r.ClientID, HasSecret: r.ClientSecret != nil,
+	return Provider{ID: r.ID, Name: r.Name, Title: r.Title, Issuer: r.Issuer, ClientID: r.ClientID, HasSecret: hasBytes(r.ClientSecret),
 		Scopes: r.Scopes, Domains: r.Domains, Claims: ClaimNames{r.Claims["email"], r.Claims["name"], r.Claims["groups"]}, Joins: r.Joins,
 		JoinRole: r.JoinRole, Exclusive: r.Exclusive, Enabled: r.Enabled, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt}
 }
+
+// hasBytes reports whether a column that can be null has a value; a null one is
+// read as no bytes.
+func hasBytes(b *[]byte) bool { return b != nil && len(*b) > 0 }
 
 func (c ClaimNames) asMap() map[string]string {
 	out := map[string]string{}

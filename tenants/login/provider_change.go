@@ -63,7 +63,7 @@ func (s *Service) replace(ctx context.Context, tx *db.Tx, before *ent.IdentityPr
 
 func (s *Service) replaceSecret(u *ent.IdentityProviderUpdateOne, before *ent.IdentityProvider, in ProviderInput) error {
 	switch {
-	case in.ClientSecret == nil && before.ClientSecret != nil && before.Issuer != in.Issuer:
+	case in.ClientSecret == nil && hasBytes(before.ClientSecret) && before.Issuer != in.Issuer:
 		// The old issuer's secret is nothing to show to another one.
 		return errs.New(errs.Invalid, "login.UpdateProvider", "the issuer changes, so that the client secret must be given anew").On("clientSecret")
 	case in.ClientSecret == nil:

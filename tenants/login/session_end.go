@@ -144,7 +144,7 @@ func (s *Service) Logout(ctx context.Context, secret string) (out LoggedOut, err
 			}
 			out.Provider = readProvider(p)
 		}
-		if row.IDToken != nil {
+		if hasBytes(row.IDToken) {
 			return s.openJSON("id token", row.ID[:], *row.IDToken, &out.IDToken)
 		}
 		return nil
