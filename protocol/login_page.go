@@ -254,7 +254,7 @@ small{color:#5b6675}
 {{else}}{{with .LoginAt}}<p>Log in, and then say yes here.</p>
 <p><a class="button" href="{{.}}">Log in</a></p>
 <h2>Or give an access token</h2>
-{{end}}{{template "token" true}}{{end}}
+{{end}}{{template "token" (not .LoginAt)}}{{end}}
 <p><small>This page is valid until {{minute .Expires}}.</small></p>
 </body></html>
 {{end}}`))

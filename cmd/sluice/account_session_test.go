@@ -137,7 +137,7 @@ func TestA2_TokenLimits(t *testing.T) {
 			"packages": {"@acme/*\r\nwidgets, left-pad"}, "networks": {"192.0.2.0/24\n198.51.100.7"}}
 	}
 	for name, c := range map[string]struct{ field, value, problem string }{
-		"no pattern":             {"packages", "@acme/* not!a!name", `id="packages-problem"`},
+		"no pattern":             {"packages", "@acme/* @@/", `id="packages-problem"`},
 		"no network":             {"networks", "192.0.2.0/24 somewhere", `id="networks-problem"`},
 		"no name":                {"name", " ", `id="name-problem"`},
 		"a name with lines":      {"name", "a\nb", `id="name-problem"`},

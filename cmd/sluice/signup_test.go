@@ -41,7 +41,7 @@ func TestA1_SignUp(t *testing.T) {
 		status int
 		says   string
 	}{
-		"":                            {http.StatusUnprocessableEntity, "the slug is empty"},
+		"":                            {http.StatusUnprocessableEntity, "The slug is empty"},
 		"Umbrella":                    {http.StatusUnprocessableEntity, "is not a subdomain"},
 		"a_b":                         {http.StatusUnprocessableEntity, "is not a subdomain"},
 		"-a":                          {http.StatusUnprocessableEntity, "is not a subdomain"},

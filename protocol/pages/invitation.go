@@ -117,7 +117,7 @@ func (p *Pages) acceptInvitation(w http.ResponseWriter, r *http.Request) {
 		// Whoever invited them could not do so now.
 		p.show(w, r, http.StatusGone, "invitation-not", map[string]any{"State": invitationNone})
 	case errs.Is(err, errs.Invalid), errs.Is(err, errs.Conflict):
-		p.show(w, r, http.StatusConflict, "invitation-not", map[string]any{"Problem": errs.Public(err), "Who": g.called(), "Form": g.form, "At": p.at(r)})
+		p.show(w, r, http.StatusConflict, "invitation-not", map[string]any{"Problem": sentence(errs.Public(err)), "Who": g.called(), "Form": g.form, "At": p.at(r)})
 	case err != nil:
 		p.fail(w, r, err)
 	default:

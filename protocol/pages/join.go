@@ -74,9 +74,9 @@ func (p *Pages) requestToJoin(w http.ResponseWriter, r *http.Request) {
 	_, err = p.Login.RequestToJoin(r.Context(), g.secret, message)
 	switch {
 	case errs.Is(err, errs.Invalid):
-		p.showJoin(w, r, http.StatusUnprocessableEntity, g, map[string]any{"Problem": errs.Public(err), "Message": message})
+		p.showJoin(w, r, http.StatusUnprocessableEntity, g, map[string]any{"Problem": sentence(errs.Public(err)), "Message": message})
 	case errs.Is(err, errs.Conflict):
-		p.showJoin(w, r, http.StatusConflict, g, map[string]any{"Problem": errs.Public(err), "Message": message})
+		p.showJoin(w, r, http.StatusConflict, g, map[string]any{"Problem": sentence(errs.Public(err)), "Message": message})
 	case err != nil:
 		p.fail(w, r, err)
 	default:

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"unicode"
+	"unicode/utf8"
 
 	"sluice.dev/sluice/protocol"
 	"sluice.dev/sluice/tenants/errs"
@@ -113,10 +115,16 @@ func (p *problem) Whole(fields ...string) string {
 }
 
 func problemOf(err error) *problem {
-	out := &problem{Text: errs.Public(err)}
+	out := &problem{Text: sentence(errs.Public(err))}
 	var e *errs.Error
 	if errors.As(err, &e) {
 		out.Field = e.Field
 	}
 	return out
+}
+
+// sentence begins a message with a capital letter, since here it stands alone.
+func sentence(message string) string {
+	first, size := utf8.DecodeRuneInString(message)
+	return string(unicode.ToUpper(first)) + message[size:]
 }

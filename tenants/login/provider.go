@@ -113,7 +113,8 @@ func (s *Service) UpdateProvider(ctx context.Context, id uuid.UUID, in ProviderI
 
 // DeleteProvider removes a provider with its mappings and ends its sessions. It
 // needs what CreateProvider needs. Roles that people have by their groups stay,
-// from now on as if given by hand.
+// from now on as if given by hand; teams until their next login by another
+// provider of the organization's own.
 func (s *Service) DeleteProvider(ctx context.Context, id uuid.UUID) error {
 	if err := s.requireAll(ctx); err != nil {
 		return err
