@@ -271,3 +271,18 @@ func TestT3_SessionsOfMembers(t *testing.T) {
 		t.Errorf("%+v, %v", list, err)
 	}
 }
+
+// TestA1_PublicClients: a provider without a secret is one when it is read again,
+// and can be asked.
+func TestA1_PublicClients(t *testing.T) {
+	b := newBench(t)
+	in := good()
+	in.ClientSecret = nil
+	made, err := b.svc.CreateProvider(b.ours, in)
+	b.ok(err)
+	read, err := b.svc.ProviderToAsk(b.ours, made.Name)
+	b.ok(err)
+	if made.HasSecret || read.HasSecret || read.ClientSecret != "" {
+		t.Errorf("made with a secret %v, read with one %v", made.HasSecret, read.HasSecret)
+	}
+}
