@@ -130,7 +130,7 @@ func (s *Service) PullStep(ctx context.Context, id uuid.UUID) (done bool, err er
 	var all errgroup.Group
 	all.SetLimit(pullAtOnce)
 	for _, item := range page {
-		all.Go(func() error { return s.pullItem(ctx, n, item) })
+		all.Go(func() error { return s.pullItem(ctx, n, p.ID, item) })
 	}
 	return false, all.Wait()
 }
@@ -151,7 +151,7 @@ func (s *Service) pullPage(ctx context.Context, id uuid.UUID) (p *ent.Pull, page
 }
 
 // pullItem brings one version in and writes down what became of it.
-func (s *Service) pullItem(ctx context.Context, n *registry.Node, item unpulled) error {
+func (s *Service) pullItem(ctx context.Context, n *registry.Node, pull uuid.UUID, item unpulled) error {
 	within, stop := context.WithTimeout(ctx, pullWithin)
 	err := s.bring(within, n, coord.Version{Package: coord.Package{Ecosystem: n.Ecosystem, Name: item.Name}, Version: item.Version})
 	stop()
@@ -169,14 +169,14 @@ func (s *Service) pullItem(ctx context.Context, n *registry.Node, item unpulled)
 	}
 	return s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		_, err := tx.Exec(ctx, `UPDATE pull_items SET state = $2, reason = $3 WHERE org_id = `+db.Ours+` AND id = $1 AND state = 'WAITING'`, item.ID, state, reason)
-		return err
+		return errors.Join(err, pulled(ctx, tx, pull))
 	})
 }
 
 func (s *Service) failRest(ctx context.Context, p *ent.Pull, reason string) error {
 	return s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		_, err := tx.Exec(ctx, `UPDATE pull_items SET state = 'FAILED', reason = $2 WHERE org_id = `+db.Ours+` AND pull_id = $1 AND state = 'WAITING'`, p.ID, reason)
-		return err
+		return errors.Join(err, pulled(ctx, tx, p.ID))
 	})
 }
 
@@ -188,9 +188,18 @@ func (s *Service) endPull(ctx context.Context, p *ent.Pull) error {
 			return err
 		}
 		all, err := PullCounts(ctx, tx, []uuid.UUID{p.ID})
-		if err != nil {
+		if err := errors.Join(err, pulled(ctx, tx, p.ID)); err != nil {
 			return err
 		}
 		return s.Audit.Record(ctx, tx, audit.Event{Action: "pull:end", ObjectType: "pull", ObjectID: p.ID.String(), Registry: p.RegistryID, After: all[p.ID]})
 	})
+}
+
+// pulled tells those who follow the pull that it has come further.
+func pulled(ctx context.Context, tx *db.Tx, pull uuid.UUID) error {
+	org, err := scope.Org(ctx)
+	if err == nil {
+		tx.Changed(db.Change{Kind: db.Pulled, Org: org, Name: pull.String()})
+	}
+	return err
 }
