@@ -12,6 +12,7 @@ import (
 	"sluice.dev/sluice/tenants/access"
 	"sluice.dev/sluice/tenants/audit"
 	"sluice.dev/sluice/tenants/errs"
+	"sluice.dev/sluice/tenants/finding"
 	"sluice.dev/sluice/tenants/intake"
 	"sluice.dev/sluice/tenants/registry"
 )
@@ -191,6 +192,8 @@ func registryOf(obj any) uuid.UUID {
 	case *ent.Pull:
 		return o.RegistryID
 	case *intake.Staged:
+		return o.Registry
+	case *finding.Scan:
 		return o.Registry
 	case *ent.Finding:
 		return orNil(o.RegistryID)

@@ -103,6 +103,10 @@ func (r *resolver) lookupOther(ctx context.Context, id api.ID) (any, error) {
 		return r.stagedVersion(ctx, id)
 	case "Finding":
 		return there(read(ctx, r, func(ctx context.Context, tx *db.Tx) (*ent.Finding, error) { return finding.ByID(ctx, tx, id.UUID) }))
+	case "Scan":
+		return there(read(ctx, r, func(ctx context.Context, tx *db.Tx) (*finding.Scan, error) { return finding.ScanByID(ctx, tx, id.UUID) }))
+	case "AdvisoryImport":
+		return there(r.importByID(ctx, id.UUID))
 	case "AuditEvent":
 		return there(read(ctx, r, func(ctx context.Context, tx *db.Tx) (*ent.AuditEvent, error) {
 			return audit.EventByID(ctx, tx, id.UUID)

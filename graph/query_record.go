@@ -14,7 +14,7 @@ import (
 	"sluice.dev/sluice/tenants/policy"
 )
 
-func (q queries) Decisions(ctx context.Context, first *int, after *string, filter *api.DecisionFilter) (*api.DecisionConnection, error) {
+func (q queries) Decisions(ctx context.Context, first *int, after *string, filter *api.DecisionFilter, direction api.Direction) (*api.DecisionConnection, error) {
 	if filter == nil {
 		filter = &api.DecisionFilter{}
 	}
@@ -26,8 +26,8 @@ func (q queries) Decisions(ctx context.Context, first *int, after *string, filte
 	if err != nil {
 		return nil, err
 	}
-	query := audit.DecisionQuery{Reach: auditReach(reach), Package: valueOf(filter.Package), Version: valueOf(filter.Version),
-		Effect: effectText(filter.Effect), From: valueOf(filter.From), To: valueOf(filter.To), Limit: w.limit()}
+	query := decisionQuery(filter)
+	query.Reach, query.Asc, query.Limit = auditReach(reach), direction == api.DirectionAsc, w.limit()
 	if query.After, err = w.mark(); err != nil {
 		return nil, err
 	}
@@ -41,6 +41,12 @@ func (q queries) Decisions(ctx context.Context, first *int, after *string, filte
 	out.Edges, out.PageInfo = connect(w, rows, func(d audit.Recorded) string { return cursor(byText, d.At.UTC().Format(time.RFC3339Nano), d.ID) },
 		func(d audit.Recorded, c string) *api.DecisionEdge { return &api.DecisionEdge{Cursor: c, Node: &d} })
 	return out, nil
+}
+
+// decisionQuery is what a filter says but for its registry.
+func decisionQuery(f *api.DecisionFilter) audit.DecisionQuery {
+	return audit.DecisionQuery{Package: valueOf(f.Package), Version: valueOf(f.Version), Effect: effectText(f.Effect), Ecosystem: valueOf(f.Ecosystem),
+		Channel: string(valueOf(f.Channel)), From: valueOf(f.From), To: valueOf(f.To)}
 }
 
 func effectText(e *policy.Effect) string {
@@ -65,7 +71,7 @@ func (w window) mark() (*audit.Mark, error) {
 	return &audit.Mark{At: at, ID: w.after[1]}, nil
 }
 
-func (q queries) AuditEvents(ctx context.Context, first *int, after *string, filter *api.AuditEventFilter) (*api.AuditEventConnection, error) {
+func (q queries) AuditEvents(ctx context.Context, first *int, after *string, filter *api.AuditEventFilter, direction api.Direction) (*api.AuditEventConnection, error) {
 	if filter == nil {
 		filter = &api.AuditEventFilter{}
 	}
@@ -78,7 +84,7 @@ func (q queries) AuditEvents(ctx context.Context, first *int, after *string, fil
 		return nil, err
 	}
 	query := audit.EventQuery{Reach: auditReach(reach), Action: valueOf(filter.Action), Actor: valueOf(filter.Actor), ObjectType: valueOf(filter.ObjectType),
-		ObjectID: valueOf(filter.ObjectID), From: valueOf(filter.From), To: valueOf(filter.To), Limit: w.limit()}
+		ObjectID: valueOf(filter.ObjectID), Prefix: valueOf(filter.ActionPrefix), ActorKind: valueOf(filter.ActorKind), IP: valueOf(filter.IP), Asc: direction == api.DirectionAsc, From: valueOf(filter.From), To: valueOf(filter.To), Limit: w.limit()}
 	if _, _, err = w.timed(); err != nil {
 		return nil, err
 	}

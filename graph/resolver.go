@@ -11,6 +11,7 @@ package graph
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"sluice.dev/sluice/ent/db"
@@ -45,6 +46,15 @@ type Deps struct {
 	RegistryURL func(ctx context.Context, e coord.Ecosystem, name string) string
 
 	Log *slog.Logger // default: slog.Default()
+	// Hosts binds host names; nil: nobody can.
+	Hosts *org.Hosts
+	// Streams bounds subscriptions; the zero value is the default of each.
+	Streams Streams
+	// PersistedOnly lets those who are logged in with a session run nothing but
+	// the built-in documents.
+	PersistedOnly bool
+	// Now is the clock; default: time.Now.
+	Now func() time.Time
 	// BatchWait is how long a load waits for others of its kind; default 1 ms.
 	BatchWait time.Duration
 }
@@ -52,8 +62,10 @@ type Deps struct {
 // resolver is the root of all resolvers.
 type resolver struct {
 	Deps
-	seen     map[string]seen // by type, what it takes to see one by its id
-	progress *progress
+	seen map[string]seen // by type, what it takes to see one by its id
+	live *live
+	// verifying has one who reads a whole chain of audit events, by organization.
+	verifying sync.Map
 }
 
 var _ exec.ResolverRoot = (*resolver)(nil)
@@ -95,6 +107,10 @@ func (r *resolver) Upstream() exec.UpstreamResolver             { return upstrea
 func (r *resolver) Verdict() exec.VerdictResolver               { return verdictFields{r} }
 func (r *resolver) Version() exec.VersionResolver               { return versionFields{r} }
 func (r *resolver) Viewer() exec.ViewerResolver                 { return viewerFields{r} }
+func (r *resolver) AdvisoryImport() exec.AdvisoryImportResolver { return importFields{r} }
+func (r *resolver) HostName() exec.HostNameResolver             { return hostNameFields{r} }
+func (r *resolver) Scan() exec.ScanResolver                     { return scanFields{r} }
+func (r *resolver) Seal() exec.SealResolver                     { return sealFields{r} }
 
 // read runs fn in a short transaction for reading.
 func read[T any](ctx context.Context, r *resolver, fn func(context.Context, *db.Tx) (T, error)) (out T, err error) {

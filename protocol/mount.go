@@ -77,7 +77,11 @@ func (s *Server) serveMount(w http.ResponseWriter, r *http.Request, p Place) {
 	if s.refusedForNow(w, r, p, who) {
 		return
 	}
-	out := r.WithContext(access.As(r.Context(), who, p.IP))
+	ctx := access.As(r.Context(), who, p.IP)
+	if !h.open {
+		ctx = s.withAgain(ctx, r, p)
+	}
+	out := r.WithContext(ctx)
 	if out.URL, err = below(r.URL, p.Path); err != nil {
 		Problem(w, r, err)
 		return

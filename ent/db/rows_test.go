@@ -226,6 +226,11 @@ func (f *filler) community() error {
 	if err != nil {
 		return err
 	}
+	_, err = f.tx.Exec(f.ctx, `INSERT INTO scans (id, org_id, scanner, ecosystem, packages, total, state, started_at)
+		VALUES ($1, current_setting('app.org')::uuid, 'advisories', 'NPM', '["left-pad"]', 1, 'RUNNING', $2)`, f.note("scans"), noon)
+	if err != nil {
+		return err
+	}
 	_, err = f.tx.Exec(f.ctx, `INSERT INTO organization_usage (org_id, storage, measured_at) VALUES (current_setting('app.org')::uuid, 3, $1) ON CONFLICT (org_id) DO UPDATE SET storage = 4`, noon)
 	return err
 }

@@ -10,13 +10,18 @@ import (
 	"time"
 
 	"sluice.dev/sluice/ent"
+	"sluice.dev/sluice/ent/cascade"
+	"sluice.dev/sluice/ent/finding"
 	"sluice.dev/sluice/ent/hold"
 	registry1 "sluice.dev/sluice/ent/registry"
 	"sluice.dev/sluice/tenants/access"
+	"sluice.dev/sluice/tenants/advisory"
 	"sluice.dev/sluice/tenants/audit"
 	"sluice.dev/sluice/tenants/coord"
+	finding1 "sluice.dev/sluice/tenants/finding"
 	"sluice.dev/sluice/tenants/intake"
 	"sluice.dev/sluice/tenants/license"
+	"sluice.dev/sluice/tenants/org"
 	"sluice.dev/sluice/tenants/policy"
 	"sluice.dev/sluice/tenants/registry"
 )
@@ -85,6 +90,84 @@ type AddUpstreamPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// Of how many packages of an ecosystem an import changed the advisories.
+type AdvisoryChange struct {
+	// The ecosystem.
+	Ecosystem coord.Ecosystem `json:"ecosystem"`
+	// How many packages.
+	Packages int `json:"packages"`
+}
+
+// A page of advisories.
+type AdvisoryConnection struct {
+	// The advisories with their cursors.
+	Edges []*AdvisoryEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in all with this filter.
+	TotalCount int `json:"totalCount"`
+}
+
+// An advisory in a list.
+type AdvisoryEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The advisory.
+	Node *advisory.Detail `json:"node"`
+}
+
+// Which advisories.
+type AdvisoryFilter struct {
+	// With this text in the id, an alias or the summary.
+	Search *string `json:"search,omitempty"`
+	// Of exactly this feed only.
+	Feed *string `json:"feed,omitempty"`
+	// That name a package of this ecosystem only.
+	Ecosystem *coord.Ecosystem `json:"ecosystem,omitempty"`
+	// That name exactly this package only; normalized here, so give the ecosystem, too.
+	Package *string `json:"package,omitempty"`
+	// Of this severity only.
+	Severity *policy.Severity `json:"severity,omitempty"`
+	// About malware, or about anything else.
+	Malware *bool `json:"malware,omitempty"`
+	// Those that are withdrawn, or those in force.
+	Withdrawn *bool `json:"withdrawn,omitempty"`
+	// Changed at this time or later.
+	From *time.Time `json:"from,omitempty"`
+}
+
+// A page of imports of advisories.
+type AdvisoryImportConnection struct {
+	// The imports with their cursors.
+	Edges []*AdvisoryImportEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// An import of advisories in a list.
+type AdvisoryImportEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The import.
+	Node *advisory.Imported `json:"node"`
+}
+
+// Which imports of advisories.
+type AdvisoryImportFilter struct {
+	// Of exactly this feed only.
+	Feed *string `json:"feed,omitempty"`
+	// In this state only.
+	State *RunState `json:"state,omitempty"`
+}
+
+// The order of advisories.
+type AdvisoryOrder struct {
+	// By what.
+	By AdvisoryOrderBy `json:"by"`
+	// Which way.
+	Direction Direction `json:"direction"`
+}
+
 // A package that an advisory is about.
 type AdvisoryPackage struct {
 	// The ecosystem.
@@ -109,6 +192,16 @@ type ApproveStagedVersionPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// How far the chain over the audit events is.
+type AuditChain struct {
+	// The last seal; null while there is none.
+	Last *audit.Seal `json:"last,omitempty"`
+	// The head, as verifyAudit takes it: keep it elsewhere. Null while there is none.
+	Head *string `json:"head,omitempty"`
+	// How many events wait to be sealed.
+	Waiting int `json:"waiting"`
+}
+
 // A page of audit events.
 type AuditEventConnection struct {
 	// The events with their cursors.
@@ -131,8 +224,14 @@ type AuditEventFilter struct {
 	Registry *ID `json:"registry,omitempty"`
 	// Of exactly this action only.
 	Action *string `json:"action,omitempty"`
+	// Of actions that begin with this only, for example token:.
+	ActionPrefix *string `json:"actionPrefix,omitempty"`
 	// By exactly this actor only.
 	Actor *string `json:"actor,omitempty"`
+	// By this kind of actor only: MEMBER, TOKEN or SYSTEM.
+	ActorKind *string `json:"actorKind,omitempty"`
+	// From exactly this address only.
+	IP *string `json:"ip,omitempty"`
 	// About this sort of thing only.
 	ObjectType *string `json:"objectType,omitempty"`
 	// About this thing only.
@@ -141,6 +240,78 @@ type AuditEventFilter struct {
 	From *time.Time `json:"from,omitempty"`
 	// Done before this time.
 	To *time.Time `json:"to,omitempty"`
+}
+
+// A place where the chain does not hold.
+type AuditFault struct {
+	// The number of the seal; null for an event without one.
+	Seq *int `json:"seq,omitempty"`
+	// The id of the event; null when there is none.
+	Event *ID `json:"event,omitempty"`
+	// The time that the event, or else the seal, gives; null when there is neither.
+	At *time.Time `json:"at,omitempty"`
+	// What is wrong.
+	Message string `json:"message"`
+}
+
+// Whether the audit events are as they were written.
+type AuditReport struct {
+	// Whether no place was found where they are not.
+	Holds bool `json:"holds"`
+	// How many events are sealed.
+	Sealed int `json:"sealed"`
+	// How many wait to be sealed.
+	Waiting int `json:"waiting"`
+	// The head of the chain; null while there is none.
+	Head *string `json:"head,omitempty"`
+	// The places that do not hold, in the order of the chain; at most 100.
+	Faults []*AuditFault `json:"faults"`
+}
+
+// A host name for the organization, or one of its registries.
+type BindHostInput struct {
+	// Without scheme, port and path, for example npm.acme.example.
+	Host string `json:"host"`
+	// The registry at its root; the organization when not given.
+	Registry *ID `json:"registry,omitempty"`
+}
+
+// The answer to bindHost.
+type BindHostPayload struct {
+	// The host name; null when there are user errors.
+	HostName *org.HostName `json:"hostName,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A page of cascades.
+type CascadeConnection struct {
+	// The cascades with their cursors.
+	Edges []*CascadeEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in all with this filter.
+	TotalCount int `json:"totalCount"`
+}
+
+// A cascade in a list.
+type CascadeEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The cascade.
+	Node *ent.Cascade `json:"node"`
+}
+
+// Which cascades.
+type CascadeFilter struct {
+	// That carry this only.
+	Action *cascade.Action `json:"action,omitempty"`
+	// True for those that run, false for those that are done.
+	Running *bool `json:"running,omitempty"`
+	// Of this ecosystem only.
+	Ecosystem *coord.Ecosystem `json:"ecosystem,omitempty"`
+	// About packages of exactly this name only.
+	Package *string `json:"package,omitempty"`
 }
 
 // A new firewall.
@@ -281,6 +452,10 @@ type DecisionFilter struct {
 	Version *string `json:"version,omitempty"`
 	// Of this effect only.
 	Effect *policy.Effect `json:"effect,omitempty"`
+	// Of this ecosystem only.
+	Ecosystem *coord.Ecosystem `json:"ecosystem,omitempty"`
+	// In this only: in lists, or for files.
+	Channel *Channel `json:"channel,omitempty"`
 	// Made at this time or later.
 	From *time.Time `json:"from,omitempty"`
 	// Made before this time.
@@ -371,6 +546,44 @@ type DropStagedVersionPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// A page of findings.
+type FindingConnection struct {
+	// The findings with their cursors.
+	Edges []*FindingEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in all with this filter.
+	TotalCount int `json:"totalCount"`
+}
+
+// A finding in a list.
+type FindingEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The finding.
+	Node *ent.Finding `json:"node"`
+}
+
+// Which findings.
+type FindingFilter struct {
+	// True for those that are open, false for those that have ended.
+	Open *bool `json:"open,omitempty"`
+	// True for those that somebody accepted, false for the others.
+	Acknowledged *bool `json:"acknowledged,omitempty"`
+	// Of this kind only.
+	Kind *finding.Kind `json:"kind,omitempty"`
+	// Of this severity only.
+	Severity *policy.Severity `json:"severity,omitempty"`
+	// Of this ecosystem only.
+	Ecosystem *coord.Ecosystem `json:"ecosystem,omitempty"`
+	// On packages of exactly this name only.
+	Package *string `json:"package,omitempty"`
+	// On exactly this version only.
+	Version *string `json:"version,omitempty"`
+	// With exactly this reference only, for example an advisory's id.
+	Reference *string `json:"reference,omitempty"`
+}
+
 // A page of holds.
 type HoldConnection struct {
 	// The holds with their cursors.
@@ -397,6 +610,20 @@ type HoldFilter struct {
 	Cause *hold.Cause `json:"cause,omitempty"`
 	// On packages of exactly this name only.
 	Package *string `json:"package,omitempty"`
+	// That name exactly this version only, not a range or the whole package.
+	Version *string `json:"version,omitempty"`
+	// With this text in the name of the package.
+	Search *string `json:"search,omitempty"`
+}
+
+// The proof in DNS that a host name is the organization's own.
+type HostProof struct {
+	// The name of the record.
+	Name string `json:"name"`
+	// The type of the record: TXT.
+	Type string `json:"type"`
+	// Its text.
+	Value string `json:"value"`
 }
 
 // An entry of a lock file that no registry can bring in.
@@ -599,6 +826,14 @@ type PullEdge struct {
 	Cursor string `json:"cursor"`
 	// The pull.
 	Node *ent.Pull `json:"node"`
+}
+
+// Which pulls.
+type PullFilter struct {
+	// True for those that run, false for those that have ended.
+	Running *bool `json:"running,omitempty"`
+	// With this text in where the list comes from.
+	Search *string `json:"search,omitempty"`
 }
 
 // A page of a pull's versions.
@@ -817,6 +1052,14 @@ type RemoteEdge struct {
 	Node *ent.Remote `json:"node"`
 }
 
+// The order of remotes.
+type RemoteOrder struct {
+	// By what.
+	By RemoteOrderBy `json:"by"`
+	// Which way.
+	Direction Direction `json:"direction"`
+}
+
 // The end of a rule.
 type RemoveRuleInput struct {
 	// Which rule.
@@ -901,6 +1144,32 @@ type RoleInput struct {
 	Registry *ID `json:"registry,omitempty"`
 }
 
+// A page of scans.
+type ScanConnection struct {
+	// The scans with their cursors.
+	Edges []*ScanEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A scan in a list.
+type ScanEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The scan.
+	Node *finding1.Scan `json:"node"`
+}
+
+// Which scans.
+type ScanFilter struct {
+	// In this state only.
+	State *RunState `json:"state,omitempty"`
+	// Of exactly this scanner only.
+	Scanner *string `json:"scanner,omitempty"`
+	// Of this ecosystem only.
+	Ecosystem *coord.Ecosystem `json:"ecosystem,omitempty"`
+}
+
 // Where a registry forwards to.
 type SetForwardingInput struct {
 	// Which registry.
@@ -967,7 +1236,7 @@ type StagedVersionConnection struct {
 	Edges []*StagedVersionEdge `json:"edges"`
 	// Where the page lies.
 	PageInfo *PageInfo `json:"pageInfo"`
-	// How many wait in all.
+	// How many wait in all with this search.
 	TotalCount int `json:"totalCount"`
 }
 
@@ -979,7 +1248,12 @@ type StagedVersionEdge struct {
 	Node *intake.Staged `json:"node"`
 }
 
-// What can be followed, as server-sent events.
+// What can be followed, as server-sent events. A stream ends within a second when
+// its right, its login or token, or the organization ends: with a last answer that
+// says why in its errors, and then the event complete. So it ends, with
+// UNAVAILABLE, when things happen faster than they are read: subscribe again, and
+// read the list of what was missed. One subject has at most 20 streams, one
+// organization 500.
 type Subscription struct {
 }
 
@@ -1025,6 +1299,32 @@ type TombstoneEdge struct {
 	Cursor string `json:"cursor"`
 	// The tombstone.
 	Node *ent.Tombstone `json:"node"`
+}
+
+// Which tombstones.
+type TombstoneFilter struct {
+	// True for those in force, false for those lifted.
+	Open *bool `json:"open,omitempty"`
+	// Of this ecosystem only.
+	Ecosystem *coord.Ecosystem `json:"ecosystem,omitempty"`
+	// Of packages of exactly this name only.
+	Package *string `json:"package,omitempty"`
+	// Of exactly this version only.
+	Version *string `json:"version,omitempty"`
+}
+
+// The end of a host name.
+type UnbindHostInput struct {
+	// Which one.
+	Host string `json:"host"`
+}
+
+// The answer to unbindHost.
+type UnbindHostPayload struct {
+	// The host name, which leads nowhere now; null when there are user errors.
+	Host *string `json:"host,omitempty"`
+	// Why it cannot be taken away.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // The end of a deletion.
@@ -1163,7 +1463,7 @@ type VersionConnection struct {
 	Edges []*VersionEdge `json:"edges"`
 	// Where the page lies.
 	PageInfo *PageInfo `json:"pageInfo"`
-	// How many there are in all.
+	// How many there are in all with this search and origin.
 	TotalCount int `json:"totalCount"`
 }
 
@@ -1173,6 +1473,64 @@ type VersionEdge struct {
 	Cursor string `json:"cursor"`
 	// The version.
 	Node *Version `json:"node"`
+}
+
+// What advisories can be ordered by.
+type AdvisoryOrderBy string
+
+const (
+	// The time of the last change.
+	AdvisoryOrderByModified AdvisoryOrderBy = "MODIFIED"
+	// The OSV id.
+	AdvisoryOrderByID AdvisoryOrderBy = "ID"
+)
+
+var AllAdvisoryOrderBy = []AdvisoryOrderBy{
+	AdvisoryOrderByModified,
+	AdvisoryOrderByID,
+}
+
+func (e AdvisoryOrderBy) IsValid() bool {
+	switch e {
+	case AdvisoryOrderByModified, AdvisoryOrderByID:
+		return true
+	}
+	return false
+}
+
+func (e AdvisoryOrderBy) String() string {
+	return string(e)
+}
+
+func (e *AdvisoryOrderBy) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = AdvisoryOrderBy(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid AdvisoryOrderBy", str)
+	}
+	return nil
+}
+
+func (e AdvisoryOrderBy) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *AdvisoryOrderBy) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e AdvisoryOrderBy) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
 }
 
 // In what a version was asked for.
@@ -1344,6 +1702,64 @@ func (e *RegistryOrderBy) UnmarshalJSON(b []byte) error {
 }
 
 func (e RegistryOrderBy) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// What remotes can be ordered by.
+type RemoteOrderBy string
+
+const (
+	// The name.
+	RemoteOrderByName RemoteOrderBy = "NAME"
+	// The time of creation.
+	RemoteOrderByCreated RemoteOrderBy = "CREATED"
+)
+
+var AllRemoteOrderBy = []RemoteOrderBy{
+	RemoteOrderByName,
+	RemoteOrderByCreated,
+}
+
+func (e RemoteOrderBy) IsValid() bool {
+	switch e {
+	case RemoteOrderByName, RemoteOrderByCreated:
+		return true
+	}
+	return false
+}
+
+func (e RemoteOrderBy) String() string {
+	return string(e)
+}
+
+func (e *RemoteOrderBy) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = RemoteOrderBy(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid RemoteOrderBy", str)
+	}
+	return nil
+}
+
+func (e RemoteOrderBy) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *RemoteOrderBy) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e RemoteOrderBy) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

@@ -25,6 +25,9 @@ type Arrival string
 // PublishedFrom is where a time of publication comes from (R5).
 type PublishedFrom string
 
+// RunState is how far something is that runs by itself.
+type RunState string
+
 // Package is a package as one registry has it.
 type Package struct {
 	catalog.At

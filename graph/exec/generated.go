@@ -20,7 +20,7 @@ import (
 
 	"sluice.dev/sluice/ent"
 	"sluice.dev/sluice/ent/cascade"
-	"sluice.dev/sluice/ent/finding"
+	finding1 "sluice.dev/sluice/ent/finding"
 	"sluice.dev/sluice/ent/hold"
 	"sluice.dev/sluice/ent/pullitem"
 	registry1 "sluice.dev/sluice/ent/registry"
@@ -31,6 +31,7 @@ import (
 	"sluice.dev/sluice/tenants/audit"
 	"sluice.dev/sluice/tenants/catalog"
 	"sluice.dev/sluice/tenants/coord"
+	"sluice.dev/sluice/tenants/finding"
 	"sluice.dev/sluice/tenants/gate"
 	"sluice.dev/sluice/tenants/intake"
 	"sluice.dev/sluice/tenants/license"
@@ -50,6 +51,7 @@ type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
 	Advisory() AdvisoryResolver
+	AdvisoryImport() AdvisoryImportResolver
 	AuditEvent() AuditEventResolver
 	BlastRadius() BlastRadiusResolver
 	Cascade() CascadeResolver
@@ -60,6 +62,7 @@ type ResolverRoot interface {
 	Forwarding() ForwardingResolver
 	HiddenVersions() HiddenVersionsResolver
 	Hold() HoldResolver
+	HostName() HostNameResolver
 	LicenseRule() LicenseRuleResolver
 	Maintainer() MaintainerResolver
 	Member() MemberResolver
@@ -76,6 +79,8 @@ type ResolverRoot interface {
 	Remote() RemoteResolver
 	Role() RoleResolver
 	Rule() RuleResolver
+	Scan() ScanResolver
+	Seal() SealResolver
 	StagedVersion() StagedVersionResolver
 	Subscription() SubscriptionResolver
 	Token() TokenResolver
@@ -107,6 +112,14 @@ type AdvisoryResolver interface {
 	WithdrawnAt(ctx context.Context, obj *advisory.Detail) (*time.Time, error)
 	Affected(ctx context.Context, obj *advisory.Detail) ([]*api.AdvisoryPackage, error)
 }
+type AdvisoryImportResolver interface {
+	ID(ctx context.Context, obj *advisory.Imported) (*api.ID, error)
+
+	State(ctx context.Context, obj *advisory.Imported) (api.RunState, error)
+
+	Changed(ctx context.Context, obj *advisory.Imported) ([]*api.AdvisoryChange, error)
+	Problem(ctx context.Context, obj *advisory.Imported) (*string, error)
+}
 type AuditEventResolver interface {
 	ID(ctx context.Context, obj *ent.AuditEvent) (*api.ID, error)
 
@@ -114,11 +127,13 @@ type AuditEventResolver interface {
 
 	Registry(ctx context.Context, obj *ent.AuditEvent) (*ent.Registry, error)
 	Reason(ctx context.Context, obj *ent.AuditEvent) (*string, error)
+
+	Seal(ctx context.Context, obj *ent.AuditEvent) (*audit.Seal, error)
 }
 type BlastRadiusResolver interface {
 	Registries(ctx context.Context, obj *api.BlastRadius) ([]*ent.Registry, error)
 
-	Deliveries(ctx context.Context, obj *api.BlastRadius, first *int, after *string) (*api.DeliveryConnection, error)
+	Deliveries(ctx context.Context, obj *api.BlastRadius, first *int, after *string, registry *api.ID, direction api.Direction) (*api.DeliveryConnection, error)
 }
 type CascadeResolver interface {
 	ID(ctx context.Context, obj *ent.Cascade) (*api.ID, error)
@@ -166,13 +181,16 @@ type HoldResolver interface {
 
 	Open(ctx context.Context, obj *ent.Hold) (bool, error)
 	Root(ctx context.Context, obj *ent.Hold) (*ent.Hold, error)
-	Inherited(ctx context.Context, obj *ent.Hold, first *int, after *string) (*api.HoldConnection, error)
+	Inherited(ctx context.Context, obj *ent.Hold, first *int, after *string, registry *api.ID, direction api.Direction) (*api.HoldConnection, error)
 	Cascades(ctx context.Context, obj *ent.Hold) ([]*ent.Cascade, error)
 
 	ReleasedAt(ctx context.Context, obj *ent.Hold) (*time.Time, error)
 	ReleasedBy(ctx context.Context, obj *ent.Hold) (*string, error)
 	ReleaseReason(ctx context.Context, obj *ent.Hold) (*string, error)
 	BlastRadius(ctx context.Context, obj *ent.Hold) (*api.BlastRadius, error)
+}
+type HostNameResolver interface {
+	Registry(ctx context.Context, obj *org.HostName) (*ent.Registry, error)
 }
 type LicenseRuleResolver interface {
 	License(ctx context.Context, obj *license.Rule) (*string, error)
@@ -221,6 +239,8 @@ type MutationResolver interface {
 	CreateToken(ctx context.Context, input api.CreateTokenInput) (*api.CreateTokenPayload, error)
 	CreateServiceToken(ctx context.Context, input api.CreateServiceTokenInput) (*api.CreateTokenPayload, error)
 	RevokeToken(ctx context.Context, input api.RevokeTokenInput) (*api.RevokeTokenPayload, error)
+	BindHost(ctx context.Context, input api.BindHostInput) (*api.BindHostPayload, error)
+	UnbindHost(ctx context.Context, input api.UnbindHostInput) (*api.UnbindHostPayload, error)
 }
 type NameSwitchResolver interface {
 	Registry(ctx context.Context, obj *intake.NameSwitch) (*ent.Registry, error)
@@ -242,7 +262,7 @@ type PackageResolver interface {
 	ID(ctx context.Context, obj *api.Package) (*api.ID, error)
 	Registry(ctx context.Context, obj *api.Package) (*ent.Registry, error)
 
-	Versions(ctx context.Context, obj *api.Package, first *int, after *string) (*api.VersionConnection, error)
+	Versions(ctx context.Context, obj *api.Package, first *int, after *string, search *string, origin *coord.Origin, direction api.Direction) (*api.VersionConnection, error)
 	Tags(ctx context.Context, obj *api.Package) ([]*catalog.NamedTag, error)
 	Maintainers(ctx context.Context, obj *api.Package) ([]*coord.Person, error)
 	Ownership(ctx context.Context, obj *api.Package) (*api.Ownership, error)
@@ -255,7 +275,7 @@ type PullResolver interface {
 	Held(ctx context.Context, obj *ent.Pull) (int, error)
 	Refused(ctx context.Context, obj *ent.Pull) (int, error)
 	Failed(ctx context.Context, obj *ent.Pull) (int, error)
-	Items(ctx context.Context, obj *ent.Pull, first *int, after *string, state *pullitem.State) (*api.PullItemConnection, error)
+	Items(ctx context.Context, obj *ent.Pull, first *int, after *string, state *pullitem.State, search *string, direction api.Direction) (*api.PullItemConnection, error)
 }
 type PullItemResolver interface {
 	Reason(ctx context.Context, obj *ent.PullItem) (*string, error)
@@ -267,25 +287,34 @@ type QueryResolver interface {
 	Organization(ctx context.Context) (*org.Organization, error)
 	Registry(ctx context.Context, id *api.ID, name *string) (*ent.Registry, error)
 	Registries(ctx context.Context, first *int, after *string, filter *api.RegistryFilter, orderBy *api.RegistryOrder) (*api.RegistryConnection, error)
-	Remotes(ctx context.Context, first *int, after *string, ecosystem *coord.Ecosystem, search *string) (*api.RemoteConnection, error)
+	Remotes(ctx context.Context, first *int, after *string, ecosystem *coord.Ecosystem, search *string, internal *bool, orderBy *api.RemoteOrder) (*api.RemoteConnection, error)
 	Package(ctx context.Context, registry api.ID, name string) (*api.Package, error)
 	Packages(ctx context.Context, registry api.ID, first *int, after *string, search *string, direction api.Direction) (*api.PackageConnection, error)
 	Version(ctx context.Context, registry api.ID, packageArg string, version string) (*api.Version, error)
 	Explain(ctx context.Context, registry api.ID, purl string) (*api.Explanation, error)
 	Holds(ctx context.Context, first *int, after *string, registry *api.ID, filter *api.HoldFilter, direction api.Direction) (*api.HoldConnection, error)
 	Hold(ctx context.Context, id api.ID) (*ent.Hold, error)
-	Tombstones(ctx context.Context, first *int, after *string, registry *api.ID, open *bool) (*api.TombstoneConnection, error)
+	Tombstones(ctx context.Context, first *int, after *string, registry *api.ID, open *bool, filter *api.TombstoneFilter, direction api.Direction) (*api.TombstoneConnection, error)
 	Cascade(ctx context.Context, id api.ID) (*ent.Cascade, error)
 	Pull(ctx context.Context, id api.ID) (*ent.Pull, error)
 	Ownership(ctx context.Context, registry api.ID, packageArg string) (*api.Ownership, error)
 	Advisory(ctx context.Context, osvID string) (*advisory.Detail, error)
-	Decisions(ctx context.Context, first *int, after *string, filter *api.DecisionFilter) (*api.DecisionConnection, error)
+	Decisions(ctx context.Context, first *int, after *string, filter *api.DecisionFilter, direction api.Direction) (*api.DecisionConnection, error)
 	Decision(ctx context.Context, reference string) (*audit.Recorded, error)
-	AuditEvents(ctx context.Context, first *int, after *string, filter *api.AuditEventFilter) (*api.AuditEventConnection, error)
+	AuditEvents(ctx context.Context, first *int, after *string, filter *api.AuditEventFilter, direction api.Direction) (*api.AuditEventConnection, error)
 	BlastRadius(ctx context.Context, registry api.ID, packageArg string, version *string) (*api.BlastRadius, error)
 	Members(ctx context.Context, first *int, after *string) (*api.MemberConnection, error)
 	Roles(ctx context.Context) ([]*access.Role, error)
 	Tokens(ctx context.Context, first *int, after *string) (*api.TokenConnection, error)
+	Advisories(ctx context.Context, first *int, after *string, filter *api.AdvisoryFilter, orderBy *api.AdvisoryOrder) (*api.AdvisoryConnection, error)
+	AdvisoryImports(ctx context.Context, first *int, after *string, filter *api.AdvisoryImportFilter, direction api.Direction) (*api.AdvisoryImportConnection, error)
+	Findings(ctx context.Context, first *int, after *string, registry *api.ID, filter *api.FindingFilter, direction api.Direction) (*api.FindingConnection, error)
+	Scans(ctx context.Context, first *int, after *string, filter *api.ScanFilter, direction api.Direction) (*api.ScanConnection, error)
+	Cascades(ctx context.Context, first *int, after *string, registry *api.ID, filter *api.CascadeFilter, direction api.Direction) (*api.CascadeConnection, error)
+	AuditChain(ctx context.Context) (*api.AuditChain, error)
+	VerifyAudit(ctx context.Context, head *string) (*api.AuditReport, error)
+	HostNames(ctx context.Context) ([]*org.HostName, error)
+	HostProof(ctx context.Context, host string) (*api.HostProof, error)
 }
 type RegistryResolver interface {
 	ID(ctx context.Context, obj *ent.Registry) (*api.ID, error)
@@ -297,12 +326,12 @@ type RegistryResolver interface {
 	Downstreams(ctx context.Context, obj *ent.Registry) ([]*ent.Registry, error)
 	Rules(ctx context.Context, obj *ent.Registry) ([]*registry.Rule, error)
 	Packages(ctx context.Context, obj *ent.Registry, first *int, after *string, search *string, direction api.Direction) (*api.PackageConnection, error)
-	Holds(ctx context.Context, obj *ent.Registry, first *int, after *string, filter *api.HoldFilter) (*api.HoldConnection, error)
+	Holds(ctx context.Context, obj *ent.Registry, first *int, after *string, filter *api.HoldFilter, direction api.Direction) (*api.HoldConnection, error)
 	Forwarding(ctx context.Context, obj *ent.Registry) (*registry.Forwarding, error)
-	OwnedNames(ctx context.Context, obj *ent.Registry, first *int, after *string, search *string) (*api.OwnedNameConnection, error)
-	NameSwitches(ctx context.Context, obj *ent.Registry, first *int, after *string) (*api.NameSwitchConnection, error)
-	StagedVersions(ctx context.Context, obj *ent.Registry, first *int, after *string) (*api.StagedVersionConnection, error)
-	Pulls(ctx context.Context, obj *ent.Registry, first *int, after *string) (*api.PullConnection, error)
+	OwnedNames(ctx context.Context, obj *ent.Registry, first *int, after *string, search *string, direction api.Direction) (*api.OwnedNameConnection, error)
+	NameSwitches(ctx context.Context, obj *ent.Registry, first *int, after *string, search *string, direction api.Direction) (*api.NameSwitchConnection, error)
+	StagedVersions(ctx context.Context, obj *ent.Registry, first *int, after *string, search *string, direction api.Direction) (*api.StagedVersionConnection, error)
+	Pulls(ctx context.Context, obj *ent.Registry, first *int, after *string, filter *api.PullFilter, direction api.Direction) (*api.PullConnection, error)
 	ClientSettings(ctx context.Context, obj *ent.Registry) ([]*client.Setting, error)
 }
 type RemoteResolver interface {
@@ -324,6 +353,18 @@ type RuleResolver interface {
 	MaxFeedAge(ctx context.Context, obj *registry.Rule) (*time.Duration, error)
 	Grace(ctx context.Context, obj *registry.Rule) (*time.Duration, error)
 }
+type ScanResolver interface {
+	ID(ctx context.Context, obj *finding.Scan) (*api.ID, error)
+
+	Registry(ctx context.Context, obj *finding.Scan) (*ent.Registry, error)
+
+	State(ctx context.Context, obj *finding.Scan) (api.RunState, error)
+}
+type SealResolver interface {
+	Seq(ctx context.Context, obj *audit.Seal) (int, error)
+	Prev(ctx context.Context, obj *audit.Seal) (string, error)
+	Hash(ctx context.Context, obj *audit.Seal) (string, error)
+}
 type StagedVersionResolver interface {
 	ID(ctx context.Context, obj *intake.Staged) (*api.ID, error)
 	Registry(ctx context.Context, obj *intake.Staged) (*ent.Registry, error)
@@ -334,6 +375,11 @@ type StagedVersionResolver interface {
 }
 type SubscriptionResolver interface {
 	CascadeProgress(ctx context.Context, id api.ID) (<-chan *ent.Cascade, error)
+	DecisionRecorded(ctx context.Context, filter *api.DecisionFilter) (<-chan *audit.Recorded, error)
+	HoldChanged(ctx context.Context, registry *api.ID, filter *api.HoldFilter) (<-chan *ent.Hold, error)
+	PullProgress(ctx context.Context, id api.ID) (<-chan *ent.Pull, error)
+	AdvisoryImportProgress(ctx context.Context) (<-chan *advisory.Imported, error)
+	ScanProgress(ctx context.Context, filter *api.ScanFilter) (<-chan *finding.Scan, error)
 }
 type TokenResolver interface {
 	ID(ctx context.Context, obj *access.Token) (*api.ID, error)
@@ -406,8 +452,13 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		return graphql.NewInputUnmarshalerIndex(
 			graphql.NewInputUnmarshaler("AddRuleInput", ec.unmarshalInputAddRuleInput),
 			graphql.NewInputUnmarshaler("AddUpstreamInput", ec.unmarshalInputAddUpstreamInput),
+			graphql.NewInputUnmarshaler("AdvisoryFilter", ec.unmarshalInputAdvisoryFilter),
+			graphql.NewInputUnmarshaler("AdvisoryImportFilter", ec.unmarshalInputAdvisoryImportFilter),
+			graphql.NewInputUnmarshaler("AdvisoryOrder", ec.unmarshalInputAdvisoryOrder),
 			graphql.NewInputUnmarshaler("ApproveStagedVersionInput", ec.unmarshalInputApproveStagedVersionInput),
 			graphql.NewInputUnmarshaler("AuditEventFilter", ec.unmarshalInputAuditEventFilter),
+			graphql.NewInputUnmarshaler("BindHostInput", ec.unmarshalInputBindHostInput),
+			graphql.NewInputUnmarshaler("CascadeFilter", ec.unmarshalInputCascadeFilter),
 			graphql.NewInputUnmarshaler("CreateFirewallInput", ec.unmarshalInputCreateFirewallInput),
 			graphql.NewInputUnmarshaler("CreateRegistryInput", ec.unmarshalInputCreateRegistryInput),
 			graphql.NewInputUnmarshaler("CreateRemoteInput", ec.unmarshalInputCreateRemoteInput),
@@ -419,6 +470,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("DeleteVersionInput", ec.unmarshalInputDeleteVersionInput),
 			graphql.NewInputUnmarshaler("DeprecateVersionsInput", ec.unmarshalInputDeprecateVersionsInput),
 			graphql.NewInputUnmarshaler("DropStagedVersionInput", ec.unmarshalInputDropStagedVersionInput),
+			graphql.NewInputUnmarshaler("FindingFilter", ec.unmarshalInputFindingFilter),
 			graphql.NewInputUnmarshaler("HoldFilter", ec.unmarshalInputHoldFilter),
 			graphql.NewInputUnmarshaler("LicensePolicyInput", ec.unmarshalInputLicensePolicyInput),
 			graphql.NewInputUnmarshaler("LicenseRuleInput", ec.unmarshalInputLicenseRuleInput),
@@ -426,6 +478,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("LiftTombstoneInput", ec.unmarshalInputLiftTombstoneInput),
 			graphql.NewInputUnmarshaler("NewRemoteInput", ec.unmarshalInputNewRemoteInput),
 			graphql.NewInputUnmarshaler("PromoteVersionInput", ec.unmarshalInputPromoteVersionInput),
+			graphql.NewInputUnmarshaler("PullFilter", ec.unmarshalInputPullFilter),
 			graphql.NewInputUnmarshaler("PullLockfileInput", ec.unmarshalInputPullLockfileInput),
 			graphql.NewInputUnmarshaler("PullVersionInput", ec.unmarshalInputPullVersionInput),
 			graphql.NewInputUnmarshaler("PushVersionInput", ec.unmarshalInputPushVersionInput),
@@ -436,15 +489,19 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("RegistryOrder", ec.unmarshalInputRegistryOrder),
 			graphql.NewInputUnmarshaler("ReleaseHoldInput", ec.unmarshalInputReleaseHoldInput),
 			graphql.NewInputUnmarshaler("ReleaseVersionInput", ec.unmarshalInputReleaseVersionInput),
+			graphql.NewInputUnmarshaler("RemoteOrder", ec.unmarshalInputRemoteOrder),
 			graphql.NewInputUnmarshaler("RemoveRuleInput", ec.unmarshalInputRemoveRuleInput),
 			graphql.NewInputUnmarshaler("RemoveTagInput", ec.unmarshalInputRemoveTagInput),
 			graphql.NewInputUnmarshaler("RemoveUpstreamInput", ec.unmarshalInputRemoveUpstreamInput),
 			graphql.NewInputUnmarshaler("ReorderUpstreamsInput", ec.unmarshalInputReorderUpstreamsInput),
 			graphql.NewInputUnmarshaler("RevokeTokenInput", ec.unmarshalInputRevokeTokenInput),
 			graphql.NewInputUnmarshaler("RoleInput", ec.unmarshalInputRoleInput),
+			graphql.NewInputUnmarshaler("ScanFilter", ec.unmarshalInputScanFilter),
 			graphql.NewInputUnmarshaler("SetForwardingInput", ec.unmarshalInputSetForwardingInput),
 			graphql.NewInputUnmarshaler("SetNameSwitchInput", ec.unmarshalInputSetNameSwitchInput),
 			graphql.NewInputUnmarshaler("SetTagInput", ec.unmarshalInputSetTagInput),
+			graphql.NewInputUnmarshaler("TombstoneFilter", ec.unmarshalInputTombstoneFilter),
+			graphql.NewInputUnmarshaler("UnbindHostInput", ec.unmarshalInputUnbindHostInput),
 			graphql.NewInputUnmarshaler("UndeleteRegistryInput", ec.unmarshalInputUndeleteRegistryInput),
 			graphql.NewInputUnmarshaler("UnpublishVersionsInput", ec.unmarshalInputUnpublishVersionsInput),
 			graphql.NewInputUnmarshaler("UpdateRegistryInput", ec.unmarshalInputUpdateRegistryInput),
@@ -553,7 +610,8 @@ var sources = []*ast.Source{
 # FORBIDDEN, NOT_FOUND, INVALID, CONFLICT, TOO_LARGE, UPSTREAM, UNAVAILABLE,
 # INTERNAL; and for a request that was not carried out at all
 # GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED, COMPLEXITY_LIMIT_EXCEEDED and
-# DEPTH_LIMIT_EXCEEDED. What is wrong with the input of a mutation is not an error
+# DEPTH_LIMIT_EXCEEDED, PERSISTED_QUERY_NOT_FOUND and PERSISTED_QUERY_REQUIRED.
+# What is wrong with the input of a mutation is not an error
 # but listed in its payload as ` + "`" + `userErrors` + "`" + `.
 
 """
@@ -847,6 +905,8 @@ type Registry implements Node @seen(by: "registry:read") {
     after: String
     "Which of them."
     filter: HoldFilter
+    "Which way to order by the time of opening."
+    direction: Direction! = DESC
   ): HoldConnection @can(action: "version:read", on: "parent")
   "Where it pushes every new version of its own to; null when nowhere."
   forwarding: Forwarding
@@ -858,6 +918,8 @@ type Registry implements Node @seen(by: "registry:read") {
     after: String
     "What the names begin with."
     search: String
+    "Which way to order by the time since when."
+    direction: Direction! = ASC
   ): OwnedNameConnection @can(action: "version:read", on: "parent")
   "The overrides of what ownership says about a name, in the order in which they were made."
   nameSwitches(
@@ -865,6 +927,10 @@ type Registry implements Node @seen(by: "registry:read") {
     first: Int = 25
     "The cursor after which to continue."
     after: String
+    "What the names begin with."
+    search: String
+    "Which way to order by the time of making."
+    direction: Direction! = ASC
   ): NameSwitchConnection @can(action: "version:read", on: "parent")
   "The versions that wait for approval, the oldest first."
   stagedVersions(
@@ -872,6 +938,10 @@ type Registry implements Node @seen(by: "registry:read") {
     first: Int = 25
     "The cursor after which to continue."
     after: String
+    "What the names of the packages begin with."
+    search: String
+    "Which way to order by the time of staging."
+    direction: Direction! = ASC
   ): StagedVersionConnection @can(action: "version:publish", on: "parent")
   "What was brought in by lists such as lock files, the newest first."
   pulls(
@@ -879,6 +949,10 @@ type Registry implements Node @seen(by: "registry:read") {
     first: Int = 25
     "The cursor after which to continue."
     after: String
+    "Which of them."
+    filter: PullFilter
+    "Which way to order by the time of beginning."
+    direction: Direction! = DESC
   ): PullConnection @can(action: "version:read", on: "parent")
   "What to write into the configuration of each package client."
   clientSettings: [ClientSetting!]!
@@ -1233,6 +1307,12 @@ type Package implements Node @seen(by: "version:read") {
     first: Int = 25
     "The cursor after which to continue."
     after: String
+    "With this text in the version."
+    search: String
+    "Of this origin only."
+    origin: Origin
+    "Which way to order by version."
+    direction: Direction! = DESC
   ): VersionConnection!
   "The registry's own tags, by name. What clients see has the upstreams' besides."
   tags: [Tag!]!
@@ -1376,7 +1456,7 @@ type StagedVersionConnection {
   edges: [StagedVersionEdge!]!
   "Where the page lies."
   pageInfo: PageInfo!
-  "How many wait in all."
+  "How many wait in all with this search."
   totalCount: Int!
 }
 
@@ -1418,6 +1498,10 @@ type Pull implements Node @seen(by: "version:read") {
     after: String
     "In this state only."
     state: PullState
+    "What the names begin with."
+    search: String
+    "Which way to order by name."
+    direction: Direction! = ASC
   ): PullItemConnection!
 }
 
@@ -1543,7 +1627,7 @@ type VersionConnection {
   edges: [VersionEdge!]!
   "Where the page lies."
   pageInfo: PageInfo!
-  "How many there are in all."
+  "How many there are in all with this search and origin."
   totalCount: Int!
 }
 
@@ -1771,6 +1855,10 @@ type Hold implements Node @seen(by: "version:read") {
     first: Int = 25
     "The cursor after which to continue."
     after: String
+    "In this registry only."
+    registry: ID
+    "Which way to order by the time of opening."
+    direction: Direction! = ASC
   ): HoldConnection!
   "How it was carried to the registries below, the newest first. Empty in a package registry."
   cascades: [Cascade!]!
@@ -1818,6 +1906,10 @@ input HoldFilter {
   cause: HoldCause
   "On packages of exactly this name only."
   package: String
+  "That name exactly this version only, not a range or the whole package."
+  version: String
+  "With this text in the name of the package."
+  search: String
 }
 
 "Deleted for security: do not let it in again."
@@ -1918,6 +2010,10 @@ type BlastRadius {
     first: Int = 25
     "The cursor after which to continue."
     after: String
+    "From this registry only."
+    registry: ID
+    "Which way to order by registry and token."
+    direction: Direction! = ASC
   ): DeliveryConnection!
 }
 
@@ -2033,6 +2129,10 @@ input DecisionFilter {
   version: String
   "Of this effect only."
   effect: Effect
+  "Of this ecosystem only."
+  ecosystem: Ecosystem
+  "In this only: in lists, or for files."
+  channel: Channel
   "Made at this time or later."
   from: Time
   "Made before this time."
@@ -2065,6 +2165,8 @@ type AuditEvent implements Node @seen(by: "audit:read") {
   before: JSON
   "The state after; null when there is none."
   after: JSON
+  "Its place in the organization's chain; null while it waits to be sealed, normally for a second."
+  seal: Seal
 }
 
 "A page of audit events."
@@ -2089,8 +2191,14 @@ input AuditEventFilter {
   registry: ID
   "Of exactly this action only."
   action: String
+  "Of actions that begin with this only, for example token:."
+  actionPrefix: String
   "By exactly this actor only."
   actor: String
+  "By this kind of actor only: MEMBER, TOKEN or SYSTEM."
+  actorKind: String
+  "From exactly this address only."
+  ip: String
   "About this sort of thing only."
   objectType: String
   "About this thing only."
@@ -2099,6 +2207,388 @@ input AuditEventFilter {
   from: Time
   "Done before this time."
   to: Time
+}
+
+# ---------------------------------------------------------------- what runs, and its lists
+
+"The order of remotes."
+input RemoteOrder {
+  "By what."
+  by: RemoteOrderBy! = CREATED
+  "Which way."
+  direction: Direction! = ASC
+}
+
+"What remotes can be ordered by."
+enum RemoteOrderBy {
+  "The name."
+  NAME
+  "The time of creation."
+  CREATED
+}
+
+"Which tombstones."
+input TombstoneFilter {
+  "True for those in force, false for those lifted."
+  open: Boolean
+  "Of this ecosystem only."
+  ecosystem: Ecosystem
+  "Of packages of exactly this name only."
+  package: String
+  "Of exactly this version only."
+  version: String
+}
+
+"Which pulls."
+input PullFilter {
+  "True for those that run, false for those that have ended."
+  running: Boolean
+  "With this text in where the list comes from."
+  search: String
+}
+
+"Which cascades."
+input CascadeFilter {
+  "That carry this only."
+  action: CascadeAction
+  "True for those that run, false for those that are done."
+  running: Boolean
+  "Of this ecosystem only."
+  ecosystem: Ecosystem
+  "About packages of exactly this name only."
+  package: String
+}
+
+"A page of cascades."
+type CascadeConnection {
+  "The cascades with their cursors."
+  edges: [CascadeEdge!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+  "How many there are in all with this filter."
+  totalCount: Int!
+}
+
+"A cascade in a list."
+type CascadeEdge {
+  "To continue after it."
+  cursor: String!
+  "The cascade."
+  node: Cascade!
+}
+
+"Which findings."
+input FindingFilter {
+  "True for those that are open, false for those that have ended."
+  open: Boolean
+  "True for those that somebody accepted, false for the others."
+  acknowledged: Boolean
+  "Of this kind only."
+  kind: FindingKind
+  "Of this severity only."
+  severity: Severity
+  "Of this ecosystem only."
+  ecosystem: Ecosystem
+  "On packages of exactly this name only."
+  package: String
+  "On exactly this version only."
+  version: String
+  "With exactly this reference only, for example an advisory's id."
+  reference: String
+}
+
+"A page of findings."
+type FindingConnection {
+  "The findings with their cursors."
+  edges: [FindingEdge!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+  "How many there are in all with this filter."
+  totalCount: Int!
+}
+
+"A finding in a list."
+type FindingEdge {
+  "To continue after it."
+  cursor: String!
+  "The finding."
+  node: Finding!
+}
+
+"Which advisories."
+input AdvisoryFilter {
+  "With this text in the id, an alias or the summary."
+  search: String
+  "Of exactly this feed only."
+  feed: String
+  "That name a package of this ecosystem only."
+  ecosystem: Ecosystem
+  "That name exactly this package only; normalized here, so give the ecosystem, too."
+  package: String
+  "Of this severity only."
+  severity: Severity
+  "About malware, or about anything else."
+  malware: Boolean
+  "Those that are withdrawn, or those in force."
+  withdrawn: Boolean
+  "Changed at this time or later."
+  from: Time
+}
+
+"The order of advisories."
+input AdvisoryOrder {
+  "By what."
+  by: AdvisoryOrderBy! = MODIFIED
+  "Which way."
+  direction: Direction! = DESC
+}
+
+"What advisories can be ordered by."
+enum AdvisoryOrderBy {
+  "The time of the last change."
+  MODIFIED
+  "The OSV id."
+  ID
+}
+
+"A page of advisories."
+type AdvisoryConnection {
+  "The advisories with their cursors."
+  edges: [AdvisoryEdge!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+  "How many there are in all with this filter."
+  totalCount: Int!
+}
+
+"An advisory in a list."
+type AdvisoryEdge {
+  "To continue after it."
+  cursor: String!
+  "The advisory."
+  node: Advisory!
+}
+
+"How far something is that runs by itself."
+enum RunState {
+  "It goes on."
+  RUNNING
+  "All went well."
+  DONE
+  "Something did not."
+  FAILED
+}
+
+"Bringing in a feed of advisories. It is the same for every organization."
+type AdvisoryImport implements Node @seen(by: "finding:read", anywhere: true) {
+  "The opaque id."
+  id: ID!
+  "The name of the feed."
+  feed: String!
+  "Whether it goes on. What it brings is in force from when it is DONE; one that FAILED has changed nothing."
+  state: RunState!
+  "How many records were found so far, usable or not."
+  read: Int!
+  "How many of them are new, or changed."
+  stored: Int!
+  "How many are stored already."
+  unchanged: Int!
+  "How many could not be used."
+  skipped: Int!
+  "Of which packages the advisories changed with it, in number; empty before it is done."
+  changed: [AdvisoryChange!]!
+  "Why it failed; null if it did not."
+  problem: String
+  "When it began."
+  startedAt: Time!
+  "When it ended; null while it runs."
+  endedAt: Time
+}
+
+"Of how many packages of an ecosystem an import changed the advisories."
+type AdvisoryChange {
+  "The ecosystem."
+  ecosystem: Ecosystem!
+  "How many packages."
+  packages: Int!
+}
+
+"Which imports of advisories."
+input AdvisoryImportFilter {
+  "Of exactly this feed only."
+  feed: String
+  "In this state only."
+  state: RunState
+}
+
+"A page of imports of advisories."
+type AdvisoryImportConnection {
+  "The imports with their cursors."
+  edges: [AdvisoryImportEdge!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"An import of advisories in a list."
+type AdvisoryImportEdge {
+  "To continue after it."
+  cursor: String!
+  "The import."
+  node: AdvisoryImport!
+}
+
+"A run of a scanner over packages that the organization holds."
+type Scan implements Node @seen(by: "finding:read") {
+  "The opaque id."
+  id: ID!
+  "What looks; advisories compares what is held with the advisories."
+  scanner: String!
+  "The registry that it looks into; null for every one, or when you may not see it."
+  registry: Registry
+  "The ecosystem of the packages."
+  ecosystem: Ecosystem!
+  "The names of the packages, at most 200."
+  packages: [String!]!
+  "How many packages."
+  total: Int!
+  "How many of them are done."
+  done: Int!
+  "How many of those could not be looked at; they are tried again."
+  failed: Int!
+  "How many of those have other findings than before."
+  changed: Int!
+  "The how manieth time it is tried, from 1."
+  attempt: Int!
+  "Whether it goes on."
+  state: RunState!
+  "When it began."
+  startedAt: Time!
+  "When it ended; null while it runs."
+  endedAt: Time
+}
+
+"Which scans."
+input ScanFilter {
+  "In this state only."
+  state: RunState
+  "Of exactly this scanner only."
+  scanner: String
+  "Of this ecosystem only."
+  ecosystem: Ecosystem
+}
+
+"A page of scans."
+type ScanConnection {
+  "The scans with their cursors."
+  edges: [ScanEdge!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"A scan in a list."
+type ScanEdge {
+  "To continue after it."
+  cursor: String!
+  "The scan."
+  node: Scan!
+}
+
+"The place of an audit event in the organization's chain, in which each hash covers the event and the hash before."
+type Seal {
+  "Its number, from 1, without gaps."
+  seq: Int!
+  "The hash before, in hex; zeros in the first."
+  prev: String!
+  "SHA-256 in hex."
+  hash: String!
+  "When it was sealed."
+  sealedAt: Time!
+}
+
+"How far the chain over the audit events is."
+type AuditChain {
+  "The last seal; null while there is none."
+  last: Seal
+  "The head, as verifyAudit takes it: keep it elsewhere. Null while there is none."
+  head: String
+  "How many events wait to be sealed."
+  waiting: Int!
+}
+
+"Whether the audit events are as they were written."
+type AuditReport {
+  "Whether no place was found where they are not."
+  holds: Boolean!
+  "How many events are sealed."
+  sealed: Int!
+  "How many wait to be sealed."
+  waiting: Int!
+  "The head of the chain; null while there is none."
+  head: String
+  "The places that do not hold, in the order of the chain; at most 100."
+  faults: [AuditFault!]!
+}
+
+"A place where the chain does not hold."
+type AuditFault {
+  "The number of the seal; null for an event without one."
+  seq: Int
+  "The id of the event; null when there is none."
+  event: ID
+  "The time that the event, or else the seal, gives; null when there is neither."
+  at: Time
+  "What is wrong."
+  message: String!
+}
+
+"A host name of the organization's own."
+type HostName {
+  "The name."
+  host: String!
+  "The registry at its root; null when the organization is, or when you may not see it."
+  registry: Registry
+  "When it was bound."
+  createdAt: Time!
+}
+
+"The proof in DNS that a host name is the organization's own."
+type HostProof {
+  "The name of the record."
+  name: String!
+  "The type of the record: TXT."
+  type: String!
+  "Its text."
+  value: String!
+}
+
+"A host name for the organization, or one of its registries."
+input BindHostInput {
+  "Without scheme, port and path, for example npm.acme.example."
+  host: String!
+  "The registry at its root; the organization when not given."
+  registry: ID
+}
+
+"The answer to bindHost."
+type BindHostPayload {
+  "The host name; null when there are user errors."
+  hostName: HostName
+  "What is wrong with the input."
+  userErrors: [UserError!]!
+}
+
+"The end of a host name."
+input UnbindHostInput {
+  "Which one."
+  host: String!
+}
+
+"The answer to unbindHost."
+type UnbindHostPayload {
+  "The host name, which leads nowhere now; null when there are user errors."
+  host: String
+  "Why it cannot be taken away."
+  userErrors: [UserError!]!
 }
 
 # ---------------------------------------------------------------- queries
@@ -2137,7 +2627,7 @@ type Query {
     "In which order."
     orderBy: RegistryOrder
   ): RegistryConnection @can(action: "registry:read", on: "reach")
-  "Remotes, in the order in which they were created."
+  "Remotes, in the order in which they were created unless another is asked for."
   remotes(
     "How many at most; capped at 100."
     first: Int = 25
@@ -2147,6 +2637,10 @@ type Query {
     ecosystem: Ecosystem
     "With this text in the name."
     search: String
+    "Those that are flagged internal, or those that are not."
+    internal: Boolean
+    "In which order; as they were created when not given."
+    orderBy: RemoteOrder
   ): RemoteConnection @can(action: "remote:read")
   "A package that a registry holds."
   package(
@@ -2202,7 +2696,7 @@ type Query {
     "Its id."
     id: ID!
   ): Hold @can(action: "version:read", on: "id")
-  "Tombstones, the newest first."
+  "Tombstones, the newest first unless asked otherwise."
   tombstones(
     "How many at most; capped at 100."
     first: Int = 25
@@ -2211,7 +2705,11 @@ type Query {
     "Of this registry only."
     registry: ID
     "True for those in force, false for those lifted."
-    open: Boolean
+    open: Boolean @deprecated(reason: "Use filter.open instead; until 2027-06-30.")
+    "Which ones."
+    filter: TombstoneFilter
+    "Which way to order by the time of deletion."
+    direction: Direction! = DESC
   ): TombstoneConnection @can(action: "version:read", on: "reach")
   "A cascade."
   cascade(
@@ -2235,7 +2733,7 @@ type Query {
     "For example GHSA-35jh-r3h4-6jhm."
     osvId: String!
   ): Advisory @can(action: "finding:read", on: "anywhere")
-  "The decision log, the newest first."
+  "The decision log, the newest first unless asked otherwise."
   decisions(
     "How many at most; capped at 100."
     first: Int = 25
@@ -2243,13 +2741,15 @@ type Query {
     after: String
     "Which ones."
     filter: DecisionFilter
+    "Which way to order by time."
+    direction: Direction! = DESC
   ): DecisionConnection @can(action: "decision:read", on: "reach")
   "The decision that a refused client was shown the reference of."
   decision(
     "As the client printed it."
     reference: String!
   ): Decision @can(action: "decision:read", on: "anywhere")
-  "What people and jobs did, the newest first."
+  "What people and jobs did, the newest first unless asked otherwise."
   auditEvents(
     "How many at most; capped at 100."
     first: Int = 25
@@ -2257,6 +2757,8 @@ type Query {
     after: String
     "Which ones."
     filter: AuditEventFilter
+    "Which way to order by time."
+    direction: Direction! = DESC
   ): AuditEventConnection @can(action: "audit:read", on: "reach")
   "Who has a version, and who fetched it."
   blastRadius(
@@ -2283,6 +2785,80 @@ type Query {
     "The cursor after which to continue."
     after: String
   ): TokenConnection @open(reason: "everybody may list their own tokens; whose are listed is decided by token:manage")
+
+  "The advisories of every feed, those changed last first unless another order is asked for. They are the same for every organization."
+  advisories(
+    "How many at most; capped at 100."
+    first: Int = 25
+    "The cursor after which to continue; of the same order."
+    after: String
+    "Which ones."
+    filter: AdvisoryFilter
+    "In which order."
+    orderBy: AdvisoryOrder
+  ): AdvisoryConnection @can(action: "finding:read", on: "anywhere")
+  "Imports of advisories of the last 90 days, the newest first unless asked otherwise."
+  advisoryImports(
+    "How many at most; capped at 100."
+    first: Int = 25
+    "The cursor after which to continue."
+    after: String
+    "Which ones."
+    filter: AdvisoryImportFilter
+    "Which way to order by the time of beginning."
+    direction: Direction! = DESC
+  ): AdvisoryImportConnection @can(action: "finding:read", on: "anywhere")
+  "What is known against versions, the newest first unless asked otherwise. What holds in every registry shows to those who may read findings of a registry that holds the version."
+  findings(
+    "How many at most; capped at 100."
+    first: Int = 25
+    "The cursor after which to continue."
+    after: String
+    "Of this registry, and on what it holds, only."
+    registry: ID
+    "Which ones."
+    filter: FindingFilter
+    "Which way to order by the time of opening."
+    direction: Direction! = DESC
+  ): FindingConnection @can(action: "finding:read", on: "reach")
+  "Scans of the last 30 days, the newest first unless asked otherwise."
+  scans(
+    "How many at most; capped at 100."
+    first: Int = 25
+    "The cursor after which to continue."
+    after: String
+    "Which ones."
+    filter: ScanFilter
+    "Which way to order by the time of beginning."
+    direction: Direction! = DESC
+  ): ScanConnection @can(action: "finding:read")
+  "Cascades, the newest first unless asked otherwise."
+  cascades(
+    "How many at most; capped at 100."
+    first: Int = 25
+    "The cursor after which to continue."
+    after: String
+    "Those that began in this registry only."
+    registry: ID
+    "Which ones."
+    filter: CascadeFilter
+    "Which way to order by the time of beginning."
+    direction: Direction! = DESC
+  ): CascadeConnection @can(action: "version:read", on: "reach")
+  "How far the chain over the audit events is."
+  auditChain: AuditChain @can(action: "audit:read")
+  "Whether the audit events are as they were written. It reads all of them; what takes longer than 30 seconds ends with UNAVAILABLE and is for the operator's command."
+  verifyAudit(
+    "A head of the chain that was kept elsewhere, which the chain must contain."
+    head: String
+  ): AuditReport @can(action: "audit:read")
+  "The host names of the organization's own, by name; at most 100."
+  hostNames: [HostName!] @can(action: "organization:read")
+  "How to prove that a host name is the organization's own."
+  hostProof(
+    "Without scheme, port and path, for example npm.acme.example."
+    host: String!
+  ): HostProof @can(action: "organization:update")
 }
 
 # ---------------------------------------------------------------- mutations
@@ -2381,6 +2957,13 @@ type Mutation {
   "End a token for good."
   revokeToken(input: RevokeTokenInput!): RevokeTokenPayload
     @open(reason: "ending one's own token needs nothing; anybody else's needs token:manage, without which it does not exist")
+
+  "Give a host name to the organization, or to one of its registries, which then sits at the host's root. It needs proof in DNS: see hostProof."
+  bindHost(input: BindHostInput!): BindHostPayload
+    @can(action: "organization:update")
+    @can(action: "registry:update", on: "input.registry")
+  "Take a host name away."
+  unbindHost(input: UnbindHostInput!): UnbindHostPayload @can(action: "organization:update")
 }
 
 "A source of packages. Give exactly one of registry, remote and newRemote."
@@ -3151,13 +3734,44 @@ type RevokeTokenPayload {
 
 # ---------------------------------------------------------------- subscriptions
 
-"What can be followed, as server-sent events."
+"""
+What can be followed, as server-sent events. A stream ends within a second when
+its right, its login or token, or the organization ends: with a last answer that
+says why in its errors, and then the event complete. So it ends, with
+UNAVAILABLE, when things happen faster than they are read: subscribe again, and
+read the list of what was missed. One subject has at most 20 streams, one
+organization 500.
+"""
 type Subscription {
   "A cascade: as it is now, whenever it has come further, at least every 15 seconds, and once more when it is done."
   cascadeProgress(
     "Its id."
     id: ID!
   ): Cascade! @can(action: "version:read", on: "id")
+  "Decisions as they are recorded, where you may read the log. The same one within an hour is not sent again."
+  decisionRecorded(
+    "Which ones."
+    filter: DecisionFilter
+  ): Decision! @can(action: "decision:read", on: "anywhere")
+  "Holds as they are opened and released, where you may see versions; as they are when they are sent."
+  holdChanged(
+    "Of this registry only."
+    registry: ID
+    "Which ones."
+    filter: HoldFilter
+  ): Hold! @can(action: "version:read", on: "anywhere")
+  "A pull: as it is now, whenever it has come further, at least every 15 seconds, and once more when it is done."
+  pullProgress(
+    "Its id."
+    id: ID!
+  ): Pull! @can(action: "version:read", on: "id")
+  "Imports of advisories: those that run now, each as it begins and whenever it has come further, and once more when what it brought is in force or it failed."
+  advisoryImportProgress: AdvisoryImport! @can(action: "finding:read", on: "anywhere")
+  "Scans: those that run now, each as it begins and whenever it has come further, and once more when it has ended."
+  scanProgress(
+    "Which ones."
+    filter: ScanFilter
+  ): Scan! @can(action: "finding:read")
 }
 `, BuiltIn: false},
 }
@@ -3219,6 +3833,86 @@ func (ec *executionContext) childFields_Advisory(ctx context.Context, field grap
 	return nil, fmt.Errorf("no field named %q was found under type Advisory", field.Name)
 }
 
+func (ec *executionContext) childFields_AdvisoryChange(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "ecosystem":
+		return ec.fieldContext_AdvisoryChange_ecosystem(ctx, field)
+	case "packages":
+		return ec.fieldContext_AdvisoryChange_packages(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AdvisoryChange", field.Name)
+}
+
+func (ec *executionContext) childFields_AdvisoryConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_AdvisoryConnection_edges(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_AdvisoryConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_AdvisoryConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AdvisoryConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_AdvisoryEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_AdvisoryEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_AdvisoryEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AdvisoryEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_AdvisoryImport(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_AdvisoryImport_id(ctx, field)
+	case "feed":
+		return ec.fieldContext_AdvisoryImport_feed(ctx, field)
+	case "state":
+		return ec.fieldContext_AdvisoryImport_state(ctx, field)
+	case "read":
+		return ec.fieldContext_AdvisoryImport_read(ctx, field)
+	case "stored":
+		return ec.fieldContext_AdvisoryImport_stored(ctx, field)
+	case "unchanged":
+		return ec.fieldContext_AdvisoryImport_unchanged(ctx, field)
+	case "skipped":
+		return ec.fieldContext_AdvisoryImport_skipped(ctx, field)
+	case "changed":
+		return ec.fieldContext_AdvisoryImport_changed(ctx, field)
+	case "problem":
+		return ec.fieldContext_AdvisoryImport_problem(ctx, field)
+	case "startedAt":
+		return ec.fieldContext_AdvisoryImport_startedAt(ctx, field)
+	case "endedAt":
+		return ec.fieldContext_AdvisoryImport_endedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AdvisoryImport", field.Name)
+}
+
+func (ec *executionContext) childFields_AdvisoryImportConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_AdvisoryImportConnection_edges(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_AdvisoryImportConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AdvisoryImportConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_AdvisoryImportEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_AdvisoryImportEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_AdvisoryImportEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AdvisoryImportEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_AdvisoryPackage(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "ecosystem":
@@ -3239,6 +3933,18 @@ func (ec *executionContext) childFields_ApproveStagedVersionPayload(ctx context.
 		return ec.fieldContext_ApproveStagedVersionPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ApproveStagedVersionPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_AuditChain(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "last":
+		return ec.fieldContext_AuditChain_last(ctx, field)
+	case "head":
+		return ec.fieldContext_AuditChain_head(ctx, field)
+	case "waiting":
+		return ec.fieldContext_AuditChain_waiting(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AuditChain", field.Name)
 }
 
 func (ec *executionContext) childFields_AuditEvent(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3267,6 +3973,8 @@ func (ec *executionContext) childFields_AuditEvent(ctx context.Context, field gr
 		return ec.fieldContext_AuditEvent_before(ctx, field)
 	case "after":
 		return ec.fieldContext_AuditEvent_after(ctx, field)
+	case "seal":
+		return ec.fieldContext_AuditEvent_seal(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type AuditEvent", field.Name)
 }
@@ -3289,6 +3997,46 @@ func (ec *executionContext) childFields_AuditEventEdge(ctx context.Context, fiel
 		return ec.fieldContext_AuditEventEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type AuditEventEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_AuditFault(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "seq":
+		return ec.fieldContext_AuditFault_seq(ctx, field)
+	case "event":
+		return ec.fieldContext_AuditFault_event(ctx, field)
+	case "at":
+		return ec.fieldContext_AuditFault_at(ctx, field)
+	case "message":
+		return ec.fieldContext_AuditFault_message(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AuditFault", field.Name)
+}
+
+func (ec *executionContext) childFields_AuditReport(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "holds":
+		return ec.fieldContext_AuditReport_holds(ctx, field)
+	case "sealed":
+		return ec.fieldContext_AuditReport_sealed(ctx, field)
+	case "waiting":
+		return ec.fieldContext_AuditReport_waiting(ctx, field)
+	case "head":
+		return ec.fieldContext_AuditReport_head(ctx, field)
+	case "faults":
+		return ec.fieldContext_AuditReport_faults(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type AuditReport", field.Name)
+}
+
+func (ec *executionContext) childFields_BindHostPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "hostName":
+		return ec.fieldContext_BindHostPayload_hostName(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_BindHostPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type BindHostPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_BlastRadius(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3333,6 +4081,28 @@ func (ec *executionContext) childFields_Cascade(ctx context.Context, field graph
 		return ec.fieldContext_Cascade_finishedAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Cascade", field.Name)
+}
+
+func (ec *executionContext) childFields_CascadeConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_CascadeConnection_edges(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_CascadeConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_CascadeConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CascadeConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_CascadeEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_CascadeEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_CascadeEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CascadeEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_ClientSetting(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3609,6 +4379,28 @@ func (ec *executionContext) childFields_Finding(ctx context.Context, field graph
 	return nil, fmt.Errorf("no field named %q was found under type Finding", field.Name)
 }
 
+func (ec *executionContext) childFields_FindingConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_FindingConnection_edges(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_FindingConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_FindingConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type FindingConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_FindingEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_FindingEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_FindingEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type FindingEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_Forwarding(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "to":
@@ -3695,6 +4487,30 @@ func (ec *executionContext) childFields_HoldEdge(ctx context.Context, field grap
 		return ec.fieldContext_HoldEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type HoldEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_HostName(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "host":
+		return ec.fieldContext_HostName_host(ctx, field)
+	case "registry":
+		return ec.fieldContext_HostName_registry(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_HostName_createdAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type HostName", field.Name)
+}
+
+func (ec *executionContext) childFields_HostProof(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_HostProof_name(ctx, field)
+	case "type":
+		return ec.fieldContext_HostProof_type(ctx, field)
+	case "value":
+		return ec.fieldContext_HostProof_value(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type HostProof", field.Name)
 }
 
 func (ec *executionContext) childFields_LeftEntry(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4371,6 +5187,72 @@ func (ec *executionContext) childFields_Rule(ctx context.Context, field graphql.
 	return nil, fmt.Errorf("no field named %q was found under type Rule", field.Name)
 }
 
+func (ec *executionContext) childFields_Scan(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Scan_id(ctx, field)
+	case "scanner":
+		return ec.fieldContext_Scan_scanner(ctx, field)
+	case "registry":
+		return ec.fieldContext_Scan_registry(ctx, field)
+	case "ecosystem":
+		return ec.fieldContext_Scan_ecosystem(ctx, field)
+	case "packages":
+		return ec.fieldContext_Scan_packages(ctx, field)
+	case "total":
+		return ec.fieldContext_Scan_total(ctx, field)
+	case "done":
+		return ec.fieldContext_Scan_done(ctx, field)
+	case "failed":
+		return ec.fieldContext_Scan_failed(ctx, field)
+	case "changed":
+		return ec.fieldContext_Scan_changed(ctx, field)
+	case "attempt":
+		return ec.fieldContext_Scan_attempt(ctx, field)
+	case "state":
+		return ec.fieldContext_Scan_state(ctx, field)
+	case "startedAt":
+		return ec.fieldContext_Scan_startedAt(ctx, field)
+	case "endedAt":
+		return ec.fieldContext_Scan_endedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Scan", field.Name)
+}
+
+func (ec *executionContext) childFields_ScanConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_ScanConnection_edges(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_ScanConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ScanConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_ScanEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_ScanEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_ScanEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ScanEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_Seal(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "seq":
+		return ec.fieldContext_Seal_seq(ctx, field)
+	case "prev":
+		return ec.fieldContext_Seal_prev(ctx, field)
+	case "hash":
+		return ec.fieldContext_Seal_hash(ctx, field)
+	case "sealedAt":
+		return ec.fieldContext_Seal_sealedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Seal", field.Name)
+}
+
 func (ec *executionContext) childFields_SetForwardingPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "registry":
@@ -4565,6 +5447,16 @@ func (ec *executionContext) childFields_TombstoneEdge(ctx context.Context, field
 		return ec.fieldContext_TombstoneEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type TombstoneEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_UnbindHostPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "host":
+		return ec.fieldContext_UnbindHostPayload_host(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UnbindHostPayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UnbindHostPayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UndeleteRegistryPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4914,6 +5806,22 @@ func (ec *executionContext) field_BlastRadius_deliveries_args(ctx context.Contex
 		return nil, err
 	}
 	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "registry",
+		func(ctx context.Context, v any) (*api.ID, error) {
+			return ec.unmarshalOID2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["registry"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "direction",
+		func(ctx context.Context, v any) (api.Direction, error) {
+			return ec.unmarshalNDirection2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDirection(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["direction"] = arg3
 	return args, nil
 }
 
@@ -4936,6 +5844,22 @@ func (ec *executionContext) field_Hold_inherited_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "registry",
+		func(ctx context.Context, v any) (*api.ID, error) {
+			return ec.unmarshalOID2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["registry"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "direction",
+		func(ctx context.Context, v any) (api.Direction, error) {
+			return ec.unmarshalNDirection2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDirection(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["direction"] = arg3
 	return args, nil
 }
 
@@ -4973,6 +5897,20 @@ func (ec *executionContext) field_Mutation_approveStagedVersion_args(ctx context
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (api.ApproveStagedVersionInput, error) {
 			return ec.unmarshalNApproveStagedVersionInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐApproveStagedVersionInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_bindHost_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (api.BindHostInput, error) {
+			return ec.unmarshalNBindHostInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐBindHostInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -5373,6 +6311,20 @@ func (ec *executionContext) field_Mutation_setTag_args(ctx context.Context, rawA
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_unbindHost_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (api.UnbindHostInput, error) {
+			return ec.unmarshalNUnbindHostInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUnbindHostInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_undeleteRegistry_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -5462,6 +6414,30 @@ func (ec *executionContext) field_Package_versions_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "search",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["search"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "origin",
+		func(ctx context.Context, v any) (*coord.Origin, error) {
+			return ec.unmarshalOOrigin2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋcoordᚐOrigin(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["origin"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "direction",
+		func(ctx context.Context, v any) (api.Direction, error) {
+			return ec.unmarshalNDirection2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDirection(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["direction"] = arg4
 	return args, nil
 }
 
@@ -5492,6 +6468,22 @@ func (ec *executionContext) field_Pull_items_args(ctx context.Context, rawArgs m
 		return nil, err
 	}
 	args["state"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "search",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["search"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "direction",
+		func(ctx context.Context, v any) (api.Direction, error) {
+			return ec.unmarshalNDirection2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDirection(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["direction"] = arg4
 	return args, nil
 }
 
@@ -5506,6 +6498,82 @@ func (ec *executionContext) field_Query___type_args(ctx context.Context, rawArgs
 		return nil, err
 	}
 	args["name"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_advisories_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*api.AdvisoryFilter, error) {
+			return ec.unmarshalOAdvisoryFilter2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAdvisoryFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
+		func(ctx context.Context, v any) (*api.AdvisoryOrder, error) {
+			return ec.unmarshalOAdvisoryOrder2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAdvisoryOrder(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["orderBy"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_advisoryImports_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*api.AdvisoryImportFilter, error) {
+			return ec.unmarshalOAdvisoryImportFilter2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAdvisoryImportFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "direction",
+		func(ctx context.Context, v any) (api.Direction, error) {
+			return ec.unmarshalNDirection2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDirection(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["direction"] = arg3
 	return args, nil
 }
 
@@ -5550,6 +6618,14 @@ func (ec *executionContext) field_Query_auditEvents_args(ctx context.Context, ra
 		return nil, err
 	}
 	args["filter"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "direction",
+		func(ctx context.Context, v any) (api.Direction, error) {
+			return ec.unmarshalNDirection2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDirection(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["direction"] = arg3
 	return args, nil
 }
 
@@ -5597,6 +6673,52 @@ func (ec *executionContext) field_Query_cascade_args(ctx context.Context, rawArg
 	return args, nil
 }
 
+func (ec *executionContext) field_Query_cascades_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "registry",
+		func(ctx context.Context, v any) (*api.ID, error) {
+			return ec.unmarshalOID2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["registry"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*api.CascadeFilter, error) {
+			return ec.unmarshalOCascadeFilter2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐCascadeFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "direction",
+		func(ctx context.Context, v any) (api.Direction, error) {
+			return ec.unmarshalNDirection2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDirection(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["direction"] = arg4
+	return args, nil
+}
+
 func (ec *executionContext) field_Query_decision_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -5638,6 +6760,14 @@ func (ec *executionContext) field_Query_decisions_args(ctx context.Context, rawA
 		return nil, err
 	}
 	args["filter"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "direction",
+		func(ctx context.Context, v any) (api.Direction, error) {
+			return ec.unmarshalNDirection2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDirection(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["direction"] = arg3
 	return args, nil
 }
 
@@ -5660,6 +6790,52 @@ func (ec *executionContext) field_Query_explain_args(ctx context.Context, rawArg
 		return nil, err
 	}
 	args["purl"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_findings_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "registry",
+		func(ctx context.Context, v any) (*api.ID, error) {
+			return ec.unmarshalOID2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["registry"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*api.FindingFilter, error) {
+			return ec.unmarshalOFindingFilter2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐFindingFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "direction",
+		func(ctx context.Context, v any) (api.Direction, error) {
+			return ec.unmarshalNDirection2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDirection(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["direction"] = arg4
 	return args, nil
 }
 
@@ -5720,6 +6896,20 @@ func (ec *executionContext) field_Query_holds_args(ctx context.Context, rawArgs 
 		return nil, err
 	}
 	args["direction"] = arg4
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_hostProof_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "host",
+		func(ctx context.Context, v any) (string, error) {
+			return ec.unmarshalNString2string(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["host"] = arg0
 	return args, nil
 }
 
@@ -5972,6 +7162,60 @@ func (ec *executionContext) field_Query_remotes_args(ctx context.Context, rawArg
 		return nil, err
 	}
 	args["search"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "internal",
+		func(ctx context.Context, v any) (*bool, error) {
+			return ec.unmarshalOBoolean2ᚖbool(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["internal"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "orderBy",
+		func(ctx context.Context, v any) (*api.RemoteOrder, error) {
+			return ec.unmarshalORemoteOrder2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐRemoteOrder(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["orderBy"] = arg5
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_scans_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*api.ScanFilter, error) {
+			return ec.unmarshalOScanFilter2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐScanFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "direction",
+		func(ctx context.Context, v any) (api.Direction, error) {
+			return ec.unmarshalNDirection2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDirection(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["direction"] = arg3
 	return args, nil
 }
 
@@ -6032,6 +7276,36 @@ func (ec *executionContext) field_Query_tombstones_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["open"] = arg3
+	arg4, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*api.TombstoneFilter, error) {
+			return ec.unmarshalOTombstoneFilter2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐTombstoneFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "direction",
+		func(ctx context.Context, v any) (api.Direction, error) {
+			return ec.unmarshalNDirection2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDirection(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["direction"] = arg5
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_verifyAudit_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "head",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["head"] = arg0
 	return args, nil
 }
 
@@ -6092,6 +7366,14 @@ func (ec *executionContext) field_Registry_holds_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["filter"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "direction",
+		func(ctx context.Context, v any) (api.Direction, error) {
+			return ec.unmarshalNDirection2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDirection(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["direction"] = arg3
 	return args, nil
 }
 
@@ -6114,6 +7396,22 @@ func (ec *executionContext) field_Registry_nameSwitches_args(ctx context.Context
 		return nil, err
 	}
 	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "search",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["search"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "direction",
+		func(ctx context.Context, v any) (api.Direction, error) {
+			return ec.unmarshalNDirection2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDirection(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["direction"] = arg3
 	return args, nil
 }
 
@@ -6144,6 +7442,14 @@ func (ec *executionContext) field_Registry_ownedNames_args(ctx context.Context, 
 		return nil, err
 	}
 	args["search"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "direction",
+		func(ctx context.Context, v any) (api.Direction, error) {
+			return ec.unmarshalNDirection2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDirection(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["direction"] = arg3
 	return args, nil
 }
 
@@ -6204,6 +7510,22 @@ func (ec *executionContext) field_Registry_pulls_args(ctx context.Context, rawAr
 		return nil, err
 	}
 	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*api.PullFilter, error) {
+			return ec.unmarshalOPullFilter2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPullFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "direction",
+		func(ctx context.Context, v any) (api.Direction, error) {
+			return ec.unmarshalNDirection2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDirection(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["direction"] = arg3
 	return args, nil
 }
 
@@ -6226,6 +7548,22 @@ func (ec *executionContext) field_Registry_stagedVersions_args(ctx context.Conte
 		return nil, err
 	}
 	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "search",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["search"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "direction",
+		func(ctx context.Context, v any) (api.Direction, error) {
+			return ec.unmarshalNDirection2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDirection(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["direction"] = arg3
 	return args, nil
 }
 
@@ -6240,6 +7578,70 @@ func (ec *executionContext) field_Subscription_cascadeProgress_args(ctx context.
 		return nil, err
 	}
 	args["id"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Subscription_decisionRecorded_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*api.DecisionFilter, error) {
+			return ec.unmarshalODecisionFilter2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDecisionFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Subscription_holdChanged_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "registry",
+		func(ctx context.Context, v any) (*api.ID, error) {
+			return ec.unmarshalOID2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["registry"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*api.HoldFilter, error) {
+			return ec.unmarshalOHoldFilter2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐHoldFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg1
+	return args, nil
+}
+
+func (ec *executionContext) field_Subscription_pullProgress_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "id",
+		func(ctx context.Context, v any) (api.ID, error) {
+			return ec.unmarshalNID2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["id"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Subscription_scanProgress_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*api.ScanFilter, error) {
+			return ec.unmarshalOScanFilter2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐScanFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg0
 	return args, nil
 }
 
@@ -6753,6 +8155,575 @@ func (ec *executionContext) fieldContext_Advisory_record(_ context.Context, fiel
 	return graphql.NewScalarFieldContext("Advisory", field, false, false, "JSON")
 }
 
+func (ec *executionContext) _AdvisoryChange_ecosystem(ctx context.Context, field graphql.CollectedField, obj *api.AdvisoryChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AdvisoryChange_ecosystem(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Ecosystem, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v coord.Ecosystem) graphql.Marshaler {
+			return ec.marshalNEcosystem2sluiceᚗdevᚋsluiceᚋtenantsᚋcoordᚐEcosystem(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AdvisoryChange_ecosystem(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AdvisoryChange", field, false, false, "Ecosystem")
+}
+
+func (ec *executionContext) _AdvisoryChange_packages(ctx context.Context, field graphql.CollectedField, obj *api.AdvisoryChange) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AdvisoryChange_packages(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Packages, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AdvisoryChange_packages(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AdvisoryChange", field, false, false, "Int")
+}
+
+func (ec *executionContext) _AdvisoryConnection_edges(ctx context.Context, field graphql.CollectedField, obj *api.AdvisoryConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AdvisoryConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.AdvisoryEdge) graphql.Marshaler {
+			return ec.marshalNAdvisoryEdge2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAdvisoryEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AdvisoryConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AdvisoryConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AdvisoryEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AdvisoryConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *api.AdvisoryConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AdvisoryConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AdvisoryConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AdvisoryConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AdvisoryConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *api.AdvisoryConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AdvisoryConnection_totalCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AdvisoryConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AdvisoryConnection", field, false, false, "Int")
+}
+
+func (ec *executionContext) _AdvisoryEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *api.AdvisoryEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AdvisoryEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AdvisoryEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AdvisoryEdge", field, false, false, "String")
+}
+
+func (ec *executionContext) _AdvisoryEdge_node(ctx context.Context, field graphql.CollectedField, obj *api.AdvisoryEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AdvisoryEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *advisory.Detail) graphql.Marshaler {
+			return ec.marshalNAdvisory2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋadvisoryᚐDetail(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AdvisoryEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AdvisoryEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Advisory(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AdvisoryImport_id(ctx context.Context, field graphql.CollectedField, obj *advisory.Imported) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AdvisoryImport_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.AdvisoryImport().ID(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.ID) graphql.Marshaler {
+			return ec.marshalNID2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AdvisoryImport_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AdvisoryImport", field, true, true, "ID")
+}
+
+func (ec *executionContext) _AdvisoryImport_feed(ctx context.Context, field graphql.CollectedField, obj *advisory.Imported) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AdvisoryImport_feed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Feed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AdvisoryImport_feed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AdvisoryImport", field, false, false, "String")
+}
+
+func (ec *executionContext) _AdvisoryImport_state(ctx context.Context, field graphql.CollectedField, obj *advisory.Imported) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AdvisoryImport_state(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.AdvisoryImport().State(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v api.RunState) graphql.Marshaler {
+			return ec.marshalNRunState2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐRunState(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AdvisoryImport_state(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AdvisoryImport", field, true, true, "RunState")
+}
+
+func (ec *executionContext) _AdvisoryImport_read(ctx context.Context, field graphql.CollectedField, obj *advisory.Imported) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AdvisoryImport_read(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Read, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AdvisoryImport_read(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AdvisoryImport", field, false, false, "Int")
+}
+
+func (ec *executionContext) _AdvisoryImport_stored(ctx context.Context, field graphql.CollectedField, obj *advisory.Imported) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AdvisoryImport_stored(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Stored, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AdvisoryImport_stored(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AdvisoryImport", field, false, false, "Int")
+}
+
+func (ec *executionContext) _AdvisoryImport_unchanged(ctx context.Context, field graphql.CollectedField, obj *advisory.Imported) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AdvisoryImport_unchanged(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Unchanged, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AdvisoryImport_unchanged(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AdvisoryImport", field, false, false, "Int")
+}
+
+func (ec *executionContext) _AdvisoryImport_skipped(ctx context.Context, field graphql.CollectedField, obj *advisory.Imported) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AdvisoryImport_skipped(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Skipped, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AdvisoryImport_skipped(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AdvisoryImport", field, false, false, "Int")
+}
+
+func (ec *executionContext) _AdvisoryImport_changed(ctx context.Context, field graphql.CollectedField, obj *advisory.Imported) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AdvisoryImport_changed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.AdvisoryImport().Changed(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.AdvisoryChange) graphql.Marshaler {
+			return ec.marshalNAdvisoryChange2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAdvisoryChangeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AdvisoryImport_changed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AdvisoryImport",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AdvisoryChange(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AdvisoryImport_problem(ctx context.Context, field graphql.CollectedField, obj *advisory.Imported) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AdvisoryImport_problem(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.AdvisoryImport().Problem(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AdvisoryImport_problem(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AdvisoryImport", field, true, true, "String")
+}
+
+func (ec *executionContext) _AdvisoryImport_startedAt(ctx context.Context, field graphql.CollectedField, obj *advisory.Imported) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AdvisoryImport_startedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StartedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AdvisoryImport_startedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AdvisoryImport", field, false, false, "Time")
+}
+
+func (ec *executionContext) _AdvisoryImport_endedAt(ctx context.Context, field graphql.CollectedField, obj *advisory.Imported) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AdvisoryImport_endedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EndedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AdvisoryImport_endedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AdvisoryImport", field, false, false, "Time")
+}
+
+func (ec *executionContext) _AdvisoryImportConnection_edges(ctx context.Context, field graphql.CollectedField, obj *api.AdvisoryImportConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AdvisoryImportConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.AdvisoryImportEdge) graphql.Marshaler {
+			return ec.marshalNAdvisoryImportEdge2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAdvisoryImportEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AdvisoryImportConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AdvisoryImportConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AdvisoryImportEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AdvisoryImportConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *api.AdvisoryImportConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AdvisoryImportConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AdvisoryImportConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AdvisoryImportConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AdvisoryImportEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *api.AdvisoryImportEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AdvisoryImportEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AdvisoryImportEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AdvisoryImportEdge", field, false, false, "String")
+}
+
+func (ec *executionContext) _AdvisoryImportEdge_node(ctx context.Context, field graphql.CollectedField, obj *api.AdvisoryImportEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AdvisoryImportEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *advisory.Imported) graphql.Marshaler {
+			return ec.marshalNAdvisoryImport2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋadvisoryᚐImported(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AdvisoryImportEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AdvisoryImportEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AdvisoryImport(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _AdvisoryPackage_ecosystem(ctx context.Context, field graphql.CollectedField, obj *api.AdvisoryPackage) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -6884,6 +8855,84 @@ func (ec *executionContext) fieldContext_ApproveStagedVersionPayload_userErrors(
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _AuditChain_last(ctx context.Context, field graphql.CollectedField, obj *api.AuditChain) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AuditChain_last(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Last, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *audit.Seal) graphql.Marshaler {
+			return ec.marshalOSeal2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋauditᚐSeal(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AuditChain_last(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AuditChain",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Seal(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AuditChain_head(ctx context.Context, field graphql.CollectedField, obj *api.AuditChain) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AuditChain_head(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Head, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AuditChain_head(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AuditChain", field, false, false, "String")
+}
+
+func (ec *executionContext) _AuditChain_waiting(ctx context.Context, field graphql.CollectedField, obj *api.AuditChain) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AuditChain_waiting(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Waiting, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AuditChain_waiting(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AuditChain", field, false, false, "Int")
 }
 
 func (ec *executionContext) _AuditEvent_id(ctx context.Context, field graphql.CollectedField, obj *ent.AuditEvent) (ret graphql.Marshaler) {
@@ -7171,6 +9220,38 @@ func (ec *executionContext) fieldContext_AuditEvent_after(_ context.Context, fie
 	return graphql.NewScalarFieldContext("AuditEvent", field, false, false, "JSON")
 }
 
+func (ec *executionContext) _AuditEvent_seal(ctx context.Context, field graphql.CollectedField, obj *ent.AuditEvent) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AuditEvent_seal(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.AuditEvent().Seal(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *audit.Seal) graphql.Marshaler {
+			return ec.marshalOSeal2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋauditᚐSeal(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AuditEvent_seal(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AuditEvent",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Seal(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _AuditEventConnection_edges(ctx context.Context, field graphql.CollectedField, obj *api.AuditEventConnection) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -7285,6 +9366,286 @@ func (ec *executionContext) fieldContext_AuditEventEdge_node(_ context.Context, 
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_AuditEvent(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _AuditFault_seq(ctx context.Context, field graphql.CollectedField, obj *api.AuditFault) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AuditFault_seq(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Seq, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AuditFault_seq(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AuditFault", field, false, false, "Int")
+}
+
+func (ec *executionContext) _AuditFault_event(ctx context.Context, field graphql.CollectedField, obj *api.AuditFault) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AuditFault_event(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Event, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.ID) graphql.Marshaler {
+			return ec.marshalOID2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AuditFault_event(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AuditFault", field, false, false, "ID")
+}
+
+func (ec *executionContext) _AuditFault_at(ctx context.Context, field graphql.CollectedField, obj *api.AuditFault) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AuditFault_at(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.At, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AuditFault_at(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AuditFault", field, false, false, "Time")
+}
+
+func (ec *executionContext) _AuditFault_message(ctx context.Context, field graphql.CollectedField, obj *api.AuditFault) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AuditFault_message(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Message, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AuditFault_message(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AuditFault", field, false, false, "String")
+}
+
+func (ec *executionContext) _AuditReport_holds(ctx context.Context, field graphql.CollectedField, obj *api.AuditReport) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AuditReport_holds(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Holds, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AuditReport_holds(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AuditReport", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _AuditReport_sealed(ctx context.Context, field graphql.CollectedField, obj *api.AuditReport) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AuditReport_sealed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Sealed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AuditReport_sealed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AuditReport", field, false, false, "Int")
+}
+
+func (ec *executionContext) _AuditReport_waiting(ctx context.Context, field graphql.CollectedField, obj *api.AuditReport) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AuditReport_waiting(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Waiting, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AuditReport_waiting(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AuditReport", field, false, false, "Int")
+}
+
+func (ec *executionContext) _AuditReport_head(ctx context.Context, field graphql.CollectedField, obj *api.AuditReport) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AuditReport_head(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Head, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_AuditReport_head(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("AuditReport", field, false, false, "String")
+}
+
+func (ec *executionContext) _AuditReport_faults(ctx context.Context, field graphql.CollectedField, obj *api.AuditReport) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_AuditReport_faults(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Faults, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.AuditFault) graphql.Marshaler {
+			return ec.marshalNAuditFault2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAuditFaultᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_AuditReport_faults(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "AuditReport",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AuditFault(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _BindHostPayload_hostName(ctx context.Context, field graphql.CollectedField, obj *api.BindHostPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BindHostPayload_hostName(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.HostName, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *org.HostName) graphql.Marshaler {
+			return ec.marshalOHostName2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋorgᚐHostName(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_BindHostPayload_hostName(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "BindHostPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_HostName(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _BindHostPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *api.BindHostPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_BindHostPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_BindHostPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "BindHostPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
 		},
 	}
 	return fc, nil
@@ -7447,7 +9808,7 @@ func (ec *executionContext) _BlastRadius_deliveries(ctx context.Context, field g
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.BlastRadius().Deliveries(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string))
+			return ec.Resolvers.BlastRadius().Deliveries(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["registry"].(*api.ID), fc.Args["direction"].(api.Direction))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *api.DeliveryConnection) graphql.Marshaler {
@@ -7713,6 +10074,148 @@ func (ec *executionContext) _Cascade_finishedAt(ctx context.Context, field graph
 }
 func (ec *executionContext) fieldContext_Cascade_finishedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Cascade", field, false, false, "Time")
+}
+
+func (ec *executionContext) _CascadeConnection_edges(ctx context.Context, field graphql.CollectedField, obj *api.CascadeConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CascadeConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.CascadeEdge) graphql.Marshaler {
+			return ec.marshalNCascadeEdge2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐCascadeEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CascadeConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CascadeConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CascadeEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CascadeConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *api.CascadeConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CascadeConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CascadeConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CascadeConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CascadeConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *api.CascadeConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CascadeConnection_totalCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CascadeConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CascadeConnection", field, false, false, "Int")
+}
+
+func (ec *executionContext) _CascadeEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *api.CascadeEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CascadeEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CascadeEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("CascadeEdge", field, false, false, "String")
+}
+
+func (ec *executionContext) _CascadeEdge_node(ctx context.Context, field graphql.CollectedField, obj *api.CascadeEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CascadeEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Cascade) graphql.Marshaler {
+			return ec.marshalNCascade2ᚖsluiceᚗdevᚋsluiceᚋentᚐCascade(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CascadeEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CascadeEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Cascade(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _ClientSetting_client(ctx context.Context, field graphql.CollectedField, obj *client.Setting) (ret graphql.Marshaler) {
@@ -9713,7 +12216,7 @@ func (ec *executionContext) _Finding_kind(ctx context.Context, field graphql.Col
 			return obj.Kind, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v finding.Kind) graphql.Marshaler {
+		func(ctx context.Context, selections ast.SelectionSet, v finding1.Kind) graphql.Marshaler {
 			return ec.marshalNFindingKind2sluiceᚗdevᚋsluiceᚋentᚋfindingᚐKind(ctx, selections, v)
 		},
 		true,
@@ -9883,6 +12386,148 @@ func (ec *executionContext) _Finding_closedAt(ctx context.Context, field graphql
 }
 func (ec *executionContext) fieldContext_Finding_closedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("Finding", field, false, false, "Time")
+}
+
+func (ec *executionContext) _FindingConnection_edges(ctx context.Context, field graphql.CollectedField, obj *api.FindingConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FindingConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.FindingEdge) graphql.Marshaler {
+			return ec.marshalNFindingEdge2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐFindingEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FindingConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "FindingConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_FindingEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _FindingConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *api.FindingConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FindingConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FindingConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "FindingConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _FindingConnection_totalCount(ctx context.Context, field graphql.CollectedField, obj *api.FindingConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FindingConnection_totalCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TotalCount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FindingConnection_totalCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("FindingConnection", field, false, false, "Int")
+}
+
+func (ec *executionContext) _FindingEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *api.FindingEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FindingEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FindingEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("FindingEdge", field, false, false, "String")
+}
+
+func (ec *executionContext) _FindingEdge_node(ctx context.Context, field graphql.CollectedField, obj *api.FindingEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_FindingEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Finding) graphql.Marshaler {
+			return ec.marshalNFinding2ᚖsluiceᚗdevᚋsluiceᚋentᚐFinding(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_FindingEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "FindingEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Finding(ctx, field)
+		},
+	}
+	return fc, nil
 }
 
 func (ec *executionContext) _Forwarding_to(ctx context.Context, field graphql.CollectedField, obj *registry.Forwarding) (ret graphql.Marshaler) {
@@ -10253,7 +12898,7 @@ func (ec *executionContext) _Hold_inherited(ctx context.Context, field graphql.C
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Hold().Inherited(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string))
+			return ec.Resolvers.Hold().Inherited(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["registry"].(*api.ID), fc.Args["direction"].(api.Direction))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *api.HoldConnection) graphql.Marshaler {
@@ -10675,6 +13320,153 @@ func (ec *executionContext) fieldContext_HoldEdge_node(_ context.Context, field 
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _HostName_host(ctx context.Context, field graphql.CollectedField, obj *org.HostName) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HostName_host(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Host, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HostName_host(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("HostName", field, false, false, "String")
+}
+
+func (ec *executionContext) _HostName_registry(ctx context.Context, field graphql.CollectedField, obj *org.HostName) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HostName_registry(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.HostName().Registry(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Registry) graphql.Marshaler {
+			return ec.marshalORegistry2ᚖsluiceᚗdevᚋsluiceᚋentᚐRegistry(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_HostName_registry(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "HostName",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Registry(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _HostName_createdAt(ctx context.Context, field graphql.CollectedField, obj *org.HostName) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HostName_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HostName_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("HostName", field, false, false, "Time")
+}
+
+func (ec *executionContext) _HostProof_name(ctx context.Context, field graphql.CollectedField, obj *api.HostProof) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HostProof_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HostProof_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("HostProof", field, false, false, "String")
+}
+
+func (ec *executionContext) _HostProof_type(ctx context.Context, field graphql.CollectedField, obj *api.HostProof) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HostProof_type(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Type, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HostProof_type(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("HostProof", field, false, false, "String")
+}
+
+func (ec *executionContext) _HostProof_value(ctx context.Context, field graphql.CollectedField, obj *api.HostProof) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_HostProof_value(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Value, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_HostProof_value(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("HostProof", field, false, false, "String")
 }
 
 func (ec *executionContext) _LeftEntry_entry(ctx context.Context, field graphql.CollectedField, obj *api.LeftEntry) (ret graphql.Marshaler) {
@@ -13978,6 +16770,147 @@ func (ec *executionContext) fieldContext_Mutation_revokeToken(ctx context.Contex
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_bindHost(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_bindHost(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().BindHost(ctx, fc.Args["input"].(api.BindHostInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "organization:update")
+				if err != nil {
+					var zeroVal *api.BindHostPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.BindHostPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, nil)
+			}
+			directive2 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "registry:update")
+				if err != nil {
+					var zeroVal *api.BindHostPayload
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "input.registry")
+				if err != nil {
+					var zeroVal *api.BindHostPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.BindHostPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive1, action, on)
+			}
+
+			next = directive2
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.BindHostPayload) graphql.Marshaler {
+			return ec.marshalOBindHostPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐBindHostPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_bindHost(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_BindHostPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_bindHost_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_unbindHost(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_unbindHost(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UnbindHost(ctx, fc.Args["input"].(api.UnbindHostInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "organization:update")
+				if err != nil {
+					var zeroVal *api.UnbindHostPayload
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.UnbindHostPayload
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, nil)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.UnbindHostPayload) graphql.Marshaler {
+			return ec.marshalOUnbindHostPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUnbindHostPayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_unbindHost(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UnbindHostPayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_unbindHost_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _NameSwitch_registry(ctx context.Context, field graphql.CollectedField, obj *intake.NameSwitch) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -14887,7 +17820,7 @@ func (ec *executionContext) _Package_versions(ctx context.Context, field graphql
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Package().Versions(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string))
+			return ec.Resolvers.Package().Versions(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["search"].(*string), fc.Args["origin"].(*coord.Origin), fc.Args["direction"].(api.Direction))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *api.VersionConnection) graphql.Marshaler {
@@ -15564,7 +18497,7 @@ func (ec *executionContext) _Pull_items(ctx context.Context, field graphql.Colle
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Pull().Items(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["state"].(*pullitem.State))
+			return ec.Resolvers.Pull().Items(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["state"].(*pullitem.State), fc.Args["search"].(*string), fc.Args["direction"].(api.Direction))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *api.PullItemConnection) graphql.Marshaler {
@@ -16553,7 +19486,7 @@ func (ec *executionContext) _Query_remotes(ctx context.Context, field graphql.Co
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Remotes(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["ecosystem"].(*coord.Ecosystem), fc.Args["search"].(*string))
+			return ec.Resolvers.Query().Remotes(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["ecosystem"].(*coord.Ecosystem), fc.Args["search"].(*string), fc.Args["internal"].(*bool), fc.Args["orderBy"].(*api.RemoteOrder))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -17017,7 +19950,7 @@ func (ec *executionContext) _Query_tombstones(ctx context.Context, field graphql
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Tombstones(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["registry"].(*api.ID), fc.Args["open"].(*bool))
+			return ec.Resolvers.Query().Tombstones(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["registry"].(*api.ID), fc.Args["open"].(*bool), fc.Args["filter"].(*api.TombstoneFilter), fc.Args["direction"].(api.Direction))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -17352,7 +20285,7 @@ func (ec *executionContext) _Query_decisions(ctx context.Context, field graphql.
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().Decisions(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["filter"].(*api.DecisionFilter))
+			return ec.Resolvers.Query().Decisions(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["filter"].(*api.DecisionFilter), fc.Args["direction"].(api.Direction))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -17486,7 +20419,7 @@ func (ec *executionContext) _Query_auditEvents(ctx context.Context, field graphq
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Query().AuditEvents(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["filter"].(*api.AuditEventFilter))
+			return ec.Resolvers.Query().AuditEvents(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["filter"].(*api.AuditEventFilter), fc.Args["direction"].(api.Direction))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -17760,6 +20693,560 @@ func (ec *executionContext) fieldContext_Query_tokens(ctx context.Context, field
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Query_tokens_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_advisories(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_advisories(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Advisories(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["filter"].(*api.AdvisoryFilter), fc.Args["orderBy"].(*api.AdvisoryOrder))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "finding:read")
+				if err != nil {
+					var zeroVal *api.AdvisoryConnection
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "anywhere")
+				if err != nil {
+					var zeroVal *api.AdvisoryConnection
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.AdvisoryConnection
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, on)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.AdvisoryConnection) graphql.Marshaler {
+			return ec.marshalOAdvisoryConnection2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAdvisoryConnection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_advisories(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AdvisoryConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_advisories_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_advisoryImports(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_advisoryImports(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().AdvisoryImports(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["filter"].(*api.AdvisoryImportFilter), fc.Args["direction"].(api.Direction))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "finding:read")
+				if err != nil {
+					var zeroVal *api.AdvisoryImportConnection
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "anywhere")
+				if err != nil {
+					var zeroVal *api.AdvisoryImportConnection
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.AdvisoryImportConnection
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, on)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.AdvisoryImportConnection) graphql.Marshaler {
+			return ec.marshalOAdvisoryImportConnection2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAdvisoryImportConnection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_advisoryImports(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AdvisoryImportConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_advisoryImports_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_findings(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_findings(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Findings(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["registry"].(*api.ID), fc.Args["filter"].(*api.FindingFilter), fc.Args["direction"].(api.Direction))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "finding:read")
+				if err != nil {
+					var zeroVal *api.FindingConnection
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "reach")
+				if err != nil {
+					var zeroVal *api.FindingConnection
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.FindingConnection
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, on)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.FindingConnection) graphql.Marshaler {
+			return ec.marshalOFindingConnection2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐFindingConnection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_findings(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_FindingConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_findings_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_scans(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_scans(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Scans(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["filter"].(*api.ScanFilter), fc.Args["direction"].(api.Direction))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "finding:read")
+				if err != nil {
+					var zeroVal *api.ScanConnection
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.ScanConnection
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, nil)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.ScanConnection) graphql.Marshaler {
+			return ec.marshalOScanConnection2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐScanConnection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_scans(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ScanConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_scans_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_cascades(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_cascades(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().Cascades(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["registry"].(*api.ID), fc.Args["filter"].(*api.CascadeFilter), fc.Args["direction"].(api.Direction))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "version:read")
+				if err != nil {
+					var zeroVal *api.CascadeConnection
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "reach")
+				if err != nil {
+					var zeroVal *api.CascadeConnection
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.CascadeConnection
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, on)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.CascadeConnection) graphql.Marshaler {
+			return ec.marshalOCascadeConnection2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐCascadeConnection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_cascades(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CascadeConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_cascades_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_auditChain(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_auditChain(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Query().AuditChain(ctx)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "audit:read")
+				if err != nil {
+					var zeroVal *api.AuditChain
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.AuditChain
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, nil)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.AuditChain) graphql.Marshaler {
+			return ec.marshalOAuditChain2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAuditChain(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_auditChain(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AuditChain(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_verifyAudit(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_verifyAudit(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().VerifyAudit(ctx, fc.Args["head"].(*string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "audit:read")
+				if err != nil {
+					var zeroVal *api.AuditReport
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.AuditReport
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, nil)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.AuditReport) graphql.Marshaler {
+			return ec.marshalOAuditReport2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAuditReport(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_verifyAudit(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AuditReport(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_verifyAudit_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_hostNames(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_hostNames(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Query().HostNames(ctx)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "organization:read")
+				if err != nil {
+					var zeroVal []*org.HostName
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal []*org.HostName
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, nil)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v []*org.HostName) graphql.Marshaler {
+			return ec.marshalOHostName2ᚕᚖsluiceᚗdevᚋsluiceᚋtenantsᚋorgᚐHostNameᚄ(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_hostNames(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_HostName(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_hostProof(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_hostProof(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().HostProof(ctx, fc.Args["host"].(string))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "organization:update")
+				if err != nil {
+					var zeroVal *api.HostProof
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *api.HostProof
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, nil)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *api.HostProof) graphql.Marshaler {
+			return ec.marshalOHostProof2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐHostProof(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_hostProof(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_HostProof(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_hostProof_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -18314,7 +21801,7 @@ func (ec *executionContext) _Registry_holds(ctx context.Context, field graphql.C
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Registry().Holds(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["filter"].(*api.HoldFilter))
+			return ec.Resolvers.Registry().Holds(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["filter"].(*api.HoldFilter), fc.Args["direction"].(api.Direction))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -18413,7 +21900,7 @@ func (ec *executionContext) _Registry_ownedNames(ctx context.Context, field grap
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Registry().OwnedNames(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["search"].(*string))
+			return ec.Resolvers.Registry().OwnedNames(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["search"].(*string), fc.Args["direction"].(api.Direction))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -18480,7 +21967,7 @@ func (ec *executionContext) _Registry_nameSwitches(ctx context.Context, field gr
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Registry().NameSwitches(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string))
+			return ec.Resolvers.Registry().NameSwitches(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["search"].(*string), fc.Args["direction"].(api.Direction))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -18547,7 +22034,7 @@ func (ec *executionContext) _Registry_stagedVersions(ctx context.Context, field 
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Registry().StagedVersions(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string))
+			return ec.Resolvers.Registry().StagedVersions(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["search"].(*string), fc.Args["direction"].(api.Direction))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -18614,7 +22101,7 @@ func (ec *executionContext) _Registry_pulls(ctx context.Context, field graphql.C
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Registry().Pulls(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string))
+			return ec.Resolvers.Registry().Pulls(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["filter"].(*api.PullFilter), fc.Args["direction"].(api.Direction))
 		},
 		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
 			directive0 := next
@@ -20212,6 +23699,525 @@ func (ec *executionContext) fieldContext_Rule_autoRelease(_ context.Context, fie
 	return graphql.NewScalarFieldContext("Rule", field, false, false, "Boolean")
 }
 
+func (ec *executionContext) _Scan_id(ctx context.Context, field graphql.CollectedField, obj *finding.Scan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Scan_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Scan().ID(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.ID) graphql.Marshaler {
+			return ec.marshalNID2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Scan_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Scan", field, true, true, "ID")
+}
+
+func (ec *executionContext) _Scan_scanner(ctx context.Context, field graphql.CollectedField, obj *finding.Scan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Scan_scanner(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Scanner, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Scan_scanner(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Scan", field, false, false, "String")
+}
+
+func (ec *executionContext) _Scan_registry(ctx context.Context, field graphql.CollectedField, obj *finding.Scan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Scan_registry(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Scan().Registry(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Registry) graphql.Marshaler {
+			return ec.marshalORegistry2ᚖsluiceᚗdevᚋsluiceᚋentᚐRegistry(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Scan_registry(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Scan",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Registry(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Scan_ecosystem(ctx context.Context, field graphql.CollectedField, obj *finding.Scan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Scan_ecosystem(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Ecosystem, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v coord.Ecosystem) graphql.Marshaler {
+			return ec.marshalNEcosystem2sluiceᚗdevᚋsluiceᚋtenantsᚋcoordᚐEcosystem(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Scan_ecosystem(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Scan", field, false, false, "Ecosystem")
+}
+
+func (ec *executionContext) _Scan_packages(ctx context.Context, field graphql.CollectedField, obj *finding.Scan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Scan_packages(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Packages, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Scan_packages(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Scan", field, false, false, "String")
+}
+
+func (ec *executionContext) _Scan_total(ctx context.Context, field graphql.CollectedField, obj *finding.Scan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Scan_total(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Total, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Scan_total(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Scan", field, false, false, "Int")
+}
+
+func (ec *executionContext) _Scan_done(ctx context.Context, field graphql.CollectedField, obj *finding.Scan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Scan_done(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Done, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Scan_done(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Scan", field, false, false, "Int")
+}
+
+func (ec *executionContext) _Scan_failed(ctx context.Context, field graphql.CollectedField, obj *finding.Scan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Scan_failed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Failed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Scan_failed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Scan", field, false, false, "Int")
+}
+
+func (ec *executionContext) _Scan_changed(ctx context.Context, field graphql.CollectedField, obj *finding.Scan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Scan_changed(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Changed, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Scan_changed(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Scan", field, false, false, "Int")
+}
+
+func (ec *executionContext) _Scan_attempt(ctx context.Context, field graphql.CollectedField, obj *finding.Scan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Scan_attempt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Attempt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Scan_attempt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Scan", field, false, false, "Int")
+}
+
+func (ec *executionContext) _Scan_state(ctx context.Context, field graphql.CollectedField, obj *finding.Scan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Scan_state(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Scan().State(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v api.RunState) graphql.Marshaler {
+			return ec.marshalNRunState2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐRunState(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Scan_state(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Scan", field, true, true, "RunState")
+}
+
+func (ec *executionContext) _Scan_startedAt(ctx context.Context, field graphql.CollectedField, obj *finding.Scan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Scan_startedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StartedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Scan_startedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Scan", field, false, false, "Time")
+}
+
+func (ec *executionContext) _Scan_endedAt(ctx context.Context, field graphql.CollectedField, obj *finding.Scan) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Scan_endedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EndedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Scan_endedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Scan", field, false, false, "Time")
+}
+
+func (ec *executionContext) _ScanConnection_edges(ctx context.Context, field graphql.CollectedField, obj *api.ScanConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ScanConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.ScanEdge) graphql.Marshaler {
+			return ec.marshalNScanEdge2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐScanEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ScanConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ScanConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_ScanEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ScanConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *api.ScanConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ScanConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ScanConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ScanConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ScanEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *api.ScanEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ScanEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ScanEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ScanEdge", field, false, false, "String")
+}
+
+func (ec *executionContext) _ScanEdge_node(ctx context.Context, field graphql.CollectedField, obj *api.ScanEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ScanEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *finding.Scan) graphql.Marshaler {
+			return ec.marshalNScan2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋfindingᚐScan(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ScanEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ScanEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Scan(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Seal_seq(ctx context.Context, field graphql.CollectedField, obj *audit.Seal) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Seal_seq(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Seal().Seq(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Seal_seq(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Seal", field, true, true, "Int")
+}
+
+func (ec *executionContext) _Seal_prev(ctx context.Context, field graphql.CollectedField, obj *audit.Seal) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Seal_prev(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Seal().Prev(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Seal_prev(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Seal", field, true, true, "String")
+}
+
+func (ec *executionContext) _Seal_hash(ctx context.Context, field graphql.CollectedField, obj *audit.Seal) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Seal_hash(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Seal().Hash(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Seal_hash(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Seal", field, true, true, "String")
+}
+
+func (ec *executionContext) _Seal_sealedAt(ctx context.Context, field graphql.CollectedField, obj *audit.Seal) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Seal_sealedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SealedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Seal_sealedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Seal", field, false, false, "Time")
+}
+
 func (ec *executionContext) _SetForwardingPayload_registry(ctx context.Context, field graphql.CollectedField, obj *api.SetForwardingPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -20832,6 +24838,324 @@ func (ec *executionContext) fieldContext_Subscription_cascadeProgress(ctx contex
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Subscription_cascadeProgress_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Subscription_decisionRecorded(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Subscription_decisionRecorded(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Subscription().DecisionRecorded(ctx, fc.Args["filter"].(*api.DecisionFilter))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "decision:read")
+				if err != nil {
+					var zeroVal *audit.Recorded
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "anywhere")
+				if err != nil {
+					var zeroVal *audit.Recorded
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *audit.Recorded
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, on)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *audit.Recorded) graphql.Marshaler {
+			return ec.marshalNDecision2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋauditᚐRecorded(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Subscription_decisionRecorded(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Subscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Decision(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Subscription_decisionRecorded_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Subscription_holdChanged(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Subscription_holdChanged(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Subscription().HoldChanged(ctx, fc.Args["registry"].(*api.ID), fc.Args["filter"].(*api.HoldFilter))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "version:read")
+				if err != nil {
+					var zeroVal *ent.Hold
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "anywhere")
+				if err != nil {
+					var zeroVal *ent.Hold
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *ent.Hold
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, on)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Hold) graphql.Marshaler {
+			return ec.marshalNHold2ᚖsluiceᚗdevᚋsluiceᚋentᚐHold(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Subscription_holdChanged(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Subscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Hold(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Subscription_holdChanged_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Subscription_pullProgress(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Subscription_pullProgress(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Subscription().PullProgress(ctx, fc.Args["id"].(api.ID))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "version:read")
+				if err != nil {
+					var zeroVal *ent.Pull
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "id")
+				if err != nil {
+					var zeroVal *ent.Pull
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *ent.Pull
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, on)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *ent.Pull) graphql.Marshaler {
+			return ec.marshalNPull2ᚖsluiceᚗdevᚋsluiceᚋentᚐPull(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Subscription_pullProgress(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Subscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Pull(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Subscription_pullProgress_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Subscription_advisoryImportProgress(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Subscription_advisoryImportProgress(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Subscription().AdvisoryImportProgress(ctx)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "finding:read")
+				if err != nil {
+					var zeroVal *advisory.Imported
+					return zeroVal, err
+				}
+				on, err := ec.unmarshalOString2ᚖstring(ctx, "anywhere")
+				if err != nil {
+					var zeroVal *advisory.Imported
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *advisory.Imported
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, on)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *advisory.Imported) graphql.Marshaler {
+			return ec.marshalNAdvisoryImport2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋadvisoryᚐImported(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Subscription_advisoryImportProgress(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Subscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_AdvisoryImport(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Subscription_scanProgress(ctx context.Context, field graphql.CollectedField) (ret func(ctx context.Context) graphql.Marshaler) {
+	return graphql.ResolveFieldStream(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Subscription_scanProgress(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Subscription().ScanProgress(ctx, fc.Args["filter"].(*api.ScanFilter))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "finding:read")
+				if err != nil {
+					var zeroVal *finding.Scan
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal *finding.Scan
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, nil)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *finding.Scan) graphql.Marshaler {
+			return ec.marshalNScan2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋfindingᚐScan(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Subscription_scanProgress(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Subscription",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Scan(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Subscription_scanProgress_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -21751,6 +26075,61 @@ func (ec *executionContext) fieldContext_TombstoneEdge_node(_ context.Context, f
 		IsResolver: false,
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Tombstone(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UnbindHostPayload_host(ctx context.Context, field graphql.CollectedField, obj *api.UnbindHostPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UnbindHostPayload_host(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Host, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UnbindHostPayload_host(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("UnbindHostPayload", field, false, false, "String")
+}
+
+func (ec *executionContext) _UnbindHostPayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *api.UnbindHostPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UnbindHostPayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UnbindHostPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UnbindHostPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
 		},
 	}
 	return fc, nil
@@ -24645,6 +29024,202 @@ func UnmarshalAddUpstreamInput(ctx context.Context, raw any) (api.AddUpstreamInp
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputAdvisoryFilter(ctx context.Context, obj any) (api.AdvisoryFilter, error) {
+	var it api.AdvisoryFilter
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"search", "feed", "ecosystem", "package", "severity", "malware", "withdrawn", "from"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "search":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("search"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Search = data
+		case "feed":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("feed"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Feed = data
+		case "ecosystem":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ecosystem"))
+			data, err := ec.unmarshalOEcosystem2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋcoordᚐEcosystem(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Ecosystem = data
+		case "package":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("package"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Package = data
+		case "severity":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("severity"))
+			data, err := ec.unmarshalOSeverity2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋpolicyᚐSeverity(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Severity = data
+		case "malware":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("malware"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Malware = data
+		case "withdrawn":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("withdrawn"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Withdrawn = data
+		case "from":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("from"))
+			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.From = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalAdvisoryFilter unmarshals raw into the AdvisoryFilter input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalAdvisoryFilter(ctx context.Context, raw any) (api.AdvisoryFilter, error) {
+	var out api.AdvisoryFilter
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "AdvisoryFilter", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputAdvisoryImportFilter(ctx context.Context, obj any) (api.AdvisoryImportFilter, error) {
+	var it api.AdvisoryImportFilter
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"feed", "state"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "feed":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("feed"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Feed = data
+		case "state":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("state"))
+			data, err := ec.unmarshalORunState2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐRunState(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.State = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalAdvisoryImportFilter unmarshals raw into the AdvisoryImportFilter input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalAdvisoryImportFilter(ctx context.Context, raw any) (api.AdvisoryImportFilter, error) {
+	var out api.AdvisoryImportFilter
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "AdvisoryImportFilter", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputAdvisoryOrder(ctx context.Context, obj any) (api.AdvisoryOrder, error) {
+	var it api.AdvisoryOrder
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["by"]; !present {
+		asMap["by"] = "MODIFIED"
+	}
+	if _, present := asMap["direction"]; !present {
+		asMap["direction"] = "DESC"
+	}
+
+	fieldsInOrder := [...]string{"by", "direction"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "by":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("by"))
+			data, err := ec.unmarshalNAdvisoryOrderBy2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAdvisoryOrderBy(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.By = data
+		case "direction":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("direction"))
+			data, err := ec.unmarshalNDirection2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDirection(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Direction = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalAdvisoryOrder unmarshals raw into the AdvisoryOrder input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalAdvisoryOrder(ctx context.Context, raw any) (api.AdvisoryOrder, error) {
+	var out api.AdvisoryOrder
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "AdvisoryOrder", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputApproveStagedVersionInput(ctx context.Context, obj any) (api.ApproveStagedVersionInput, error) {
 	var it api.ApproveStagedVersionInput
 	if obj == nil {
@@ -24698,7 +29273,7 @@ func (ec *executionContext) unmarshalInputAuditEventFilter(ctx context.Context, 
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"registry", "action", "actor", "objectType", "objectId", "from", "to"}
+	fieldsInOrder := [...]string{"registry", "action", "actionPrefix", "actor", "actorKind", "ip", "objectType", "objectId", "from", "to"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -24719,6 +29294,13 @@ func (ec *executionContext) unmarshalInputAuditEventFilter(ctx context.Context, 
 				return it, err
 			}
 			it.Action = data
+		case "actionPrefix":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("actionPrefix"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ActionPrefix = data
 		case "actor":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("actor"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -24726,6 +29308,20 @@ func (ec *executionContext) unmarshalInputAuditEventFilter(ctx context.Context, 
 				return it, err
 			}
 			it.Actor = data
+		case "actorKind":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("actorKind"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ActorKind = data
+		case "ip":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ip"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.IP = data
 		case "objectType":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("objectType"))
 			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
@@ -24768,6 +29364,118 @@ func (ec *executionContext) unmarshalInputAuditEventFilter(ctx context.Context, 
 func UnmarshalAuditEventFilter(ctx context.Context, raw any) (api.AuditEventFilter, error) {
 	var out api.AuditEventFilter
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "AuditEventFilter", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputBindHostInput(ctx context.Context, obj any) (api.BindHostInput, error) {
+	var it api.BindHostInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"host", "registry"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "host":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("host"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Host = data
+		case "registry":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("registry"))
+			data, err := ec.unmarshalOID2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Registry = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalBindHostInput unmarshals raw into the BindHostInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalBindHostInput(ctx context.Context, raw any) (api.BindHostInput, error) {
+	var out api.BindHostInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "BindHostInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputCascadeFilter(ctx context.Context, obj any) (api.CascadeFilter, error) {
+	var it api.CascadeFilter
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"action", "running", "ecosystem", "package"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "action":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("action"))
+			data, err := ec.unmarshalOCascadeAction2ᚖsluiceᚗdevᚋsluiceᚋentᚋcascadeᚐAction(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Action = data
+		case "running":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("running"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Running = data
+		case "ecosystem":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ecosystem"))
+			data, err := ec.unmarshalOEcosystem2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋcoordᚐEcosystem(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Ecosystem = data
+		case "package":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("package"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Package = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCascadeFilter unmarshals raw into the CascadeFilter input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCascadeFilter(ctx context.Context, raw any) (api.CascadeFilter, error) {
+	var out api.CascadeFilter
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CascadeFilter", raw, &out)
 	return out, err
 }
 
@@ -25204,7 +29912,7 @@ func (ec *executionContext) unmarshalInputDecisionFilter(ctx context.Context, ob
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"registry", "package", "version", "effect", "from", "to"}
+	fieldsInOrder := [...]string{"registry", "package", "version", "effect", "ecosystem", "channel", "from", "to"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -25239,6 +29947,20 @@ func (ec *executionContext) unmarshalInputDecisionFilter(ctx context.Context, ob
 				return it, err
 			}
 			it.Effect = data
+		case "ecosystem":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ecosystem"))
+			data, err := ec.unmarshalOEcosystem2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋcoordᚐEcosystem(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Ecosystem = data
+		case "channel":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("channel"))
+			data, err := ec.unmarshalOChannel2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐChannel(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Channel = data
 		case "from":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("from"))
 			data, err := ec.unmarshalOTime2ᚖtimeᚐTime(ctx, v)
@@ -25480,6 +30202,97 @@ func UnmarshalDropStagedVersionInput(ctx context.Context, raw any) (api.DropStag
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputFindingFilter(ctx context.Context, obj any) (api.FindingFilter, error) {
+	var it api.FindingFilter
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"open", "acknowledged", "kind", "severity", "ecosystem", "package", "version", "reference"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "open":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("open"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Open = data
+		case "acknowledged":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("acknowledged"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Acknowledged = data
+		case "kind":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("kind"))
+			data, err := ec.unmarshalOFindingKind2ᚖsluiceᚗdevᚋsluiceᚋentᚋfindingᚐKind(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Kind = data
+		case "severity":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("severity"))
+			data, err := ec.unmarshalOSeverity2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋpolicyᚐSeverity(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Severity = data
+		case "ecosystem":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ecosystem"))
+			data, err := ec.unmarshalOEcosystem2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋcoordᚐEcosystem(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Ecosystem = data
+		case "package":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("package"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Package = data
+		case "version":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("version"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Version = data
+		case "reference":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reference"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reference = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalFindingFilter unmarshals raw into the FindingFilter input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalFindingFilter(ctx context.Context, raw any) (api.FindingFilter, error) {
+	var out api.FindingFilter
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "FindingFilter", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputHoldFilter(ctx context.Context, obj any) (api.HoldFilter, error) {
 	var it api.HoldFilter
 	if obj == nil {
@@ -25491,7 +30304,7 @@ func (ec *executionContext) unmarshalInputHoldFilter(ctx context.Context, obj an
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"open", "cause", "package"}
+	fieldsInOrder := [...]string{"open", "cause", "package", "version", "search"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -25519,6 +30332,20 @@ func (ec *executionContext) unmarshalInputHoldFilter(ctx context.Context, obj an
 				return it, err
 			}
 			it.Package = data
+		case "version":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("version"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Version = data
+		case "search":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("search"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Search = data
 		}
 	}
 	return it, nil
@@ -25908,6 +30735,55 @@ func (ec *executionContext) unmarshalInputPromoteVersionInput(ctx context.Contex
 func UnmarshalPromoteVersionInput(ctx context.Context, raw any) (api.PromoteVersionInput, error) {
 	var out api.PromoteVersionInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "PromoteVersionInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputPullFilter(ctx context.Context, obj any) (api.PullFilter, error) {
+	var it api.PullFilter
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"running", "search"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "running":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("running"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Running = data
+		case "search":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("search"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Search = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalPullFilter unmarshals raw into the PullFilter input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalPullFilter(ctx context.Context, raw any) (api.PullFilter, error) {
+	var out api.PullFilter
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "PullFilter", raw, &out)
 	return out, err
 }
 
@@ -26503,6 +31379,62 @@ func UnmarshalReleaseVersionInput(ctx context.Context, raw any) (api.ReleaseVers
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputRemoteOrder(ctx context.Context, obj any) (api.RemoteOrder, error) {
+	var it api.RemoteOrder
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["by"]; !present {
+		asMap["by"] = "CREATED"
+	}
+	if _, present := asMap["direction"]; !present {
+		asMap["direction"] = "ASC"
+	}
+
+	fieldsInOrder := [...]string{"by", "direction"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "by":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("by"))
+			data, err := ec.unmarshalNRemoteOrderBy2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐRemoteOrderBy(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.By = data
+		case "direction":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("direction"))
+			data, err := ec.unmarshalNDirection2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDirection(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Direction = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalRemoteOrder unmarshals raw into the RemoteOrder input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalRemoteOrder(ctx context.Context, raw any) (api.RemoteOrder, error) {
+	var out api.RemoteOrder
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "RemoteOrder", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputRemoveRuleInput(ctx context.Context, obj any) (api.RemoveRuleInput, error) {
 	var it api.RemoveRuleInput
 	if obj == nil {
@@ -26783,6 +31715,62 @@ func UnmarshalRoleInput(ctx context.Context, raw any) (api.RoleInput, error) {
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputScanFilter(ctx context.Context, obj any) (api.ScanFilter, error) {
+	var it api.ScanFilter
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"state", "scanner", "ecosystem"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "state":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("state"))
+			data, err := ec.unmarshalORunState2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐRunState(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.State = data
+		case "scanner":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("scanner"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Scanner = data
+		case "ecosystem":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ecosystem"))
+			data, err := ec.unmarshalOEcosystem2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋcoordᚐEcosystem(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Ecosystem = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalScanFilter unmarshals raw into the ScanFilter input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalScanFilter(ctx context.Context, raw any) (api.ScanFilter, error) {
+	var out api.ScanFilter
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "ScanFilter", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputSetForwardingInput(ctx context.Context, obj any) (api.SetForwardingInput, error) {
 	var it api.SetForwardingInput
 	if obj == nil {
@@ -26973,6 +31961,111 @@ func (ec *executionContext) unmarshalInputSetTagInput(ctx context.Context, obj a
 func UnmarshalSetTagInput(ctx context.Context, raw any) (api.SetTagInput, error) {
 	var out api.SetTagInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "SetTagInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputTombstoneFilter(ctx context.Context, obj any) (api.TombstoneFilter, error) {
+	var it api.TombstoneFilter
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"open", "ecosystem", "package", "version"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "open":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("open"))
+			data, err := ec.unmarshalOBoolean2ᚖbool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Open = data
+		case "ecosystem":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("ecosystem"))
+			data, err := ec.unmarshalOEcosystem2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋcoordᚐEcosystem(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Ecosystem = data
+		case "package":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("package"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Package = data
+		case "version":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("version"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Version = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalTombstoneFilter unmarshals raw into the TombstoneFilter input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalTombstoneFilter(ctx context.Context, raw any) (api.TombstoneFilter, error) {
+	var out api.TombstoneFilter
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "TombstoneFilter", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputUnbindHostInput(ctx context.Context, obj any) (api.UnbindHostInput, error) {
+	var it api.UnbindHostInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"host"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "host":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("host"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Host = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalUnbindHostInput unmarshals raw into the UnbindHostInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalUnbindHostInput(ctx context.Context, raw any) (api.UnbindHostInput, error) {
+	var out api.UnbindHostInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "UnbindHostInput", raw, &out)
 	return out, err
 }
 
@@ -27429,6 +32522,13 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._StagedVersion(ctx, sel, obj)
+	case finding.Scan:
+		return ec._Scan(ctx, sel, &obj)
+	case *finding.Scan:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._Scan(ctx, sel, obj)
 	case registry.Rule:
 		return ec._Rule(ctx, sel, &obj)
 	case *registry.Rule:
@@ -27513,6 +32613,13 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._AuditEvent(ctx, sel, obj)
+	case advisory.Imported:
+		return ec._AdvisoryImport(ctx, sel, &obj)
+	case *advisory.Imported:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._AdvisoryImport(ctx, sel, obj)
 	case advisory.Detail:
 		return ec._Advisory(ctx, sel, &obj)
 	case *advisory.Detail:
@@ -27734,6 +32841,288 @@ func (ec *executionContext) _Advisory(ctx context.Context, sel ast.SelectionSet,
 	return out
 }
 
+var advisoryChangeImplementors = []string{"AdvisoryChange"}
+
+func (ec *executionContext) _AdvisoryChange(ctx context.Context, sel ast.SelectionSet, obj *api.AdvisoryChange) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, advisoryChangeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AdvisoryChange")
+		case "ecosystem":
+			out.Values[i] = ec._AdvisoryChange_ecosystem(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "packages":
+			out.Values[i] = ec._AdvisoryChange_packages(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var advisoryConnectionImplementors = []string{"AdvisoryConnection"}
+
+func (ec *executionContext) _AdvisoryConnection(ctx context.Context, sel ast.SelectionSet, obj *api.AdvisoryConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, advisoryConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AdvisoryConnection")
+		case "edges":
+			out.Values[i] = ec._AdvisoryConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._AdvisoryConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "totalCount":
+			out.Values[i] = ec._AdvisoryConnection_totalCount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var advisoryEdgeImplementors = []string{"AdvisoryEdge"}
+
+func (ec *executionContext) _AdvisoryEdge(ctx context.Context, sel ast.SelectionSet, obj *api.AdvisoryEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, advisoryEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AdvisoryEdge")
+		case "cursor":
+			out.Values[i] = ec._AdvisoryEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._AdvisoryEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var advisoryImportImplementors = []string{"AdvisoryImport", "Node"}
+
+func (ec *executionContext) _AdvisoryImport(ctx context.Context, sel ast.SelectionSet, obj *advisory.Imported) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, advisoryImportImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AdvisoryImport")
+		case "id":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._AdvisoryImport_id(ctx, field, obj)
+				})
+		case "feed":
+			out.Values[i] = ec._AdvisoryImport_feed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "state":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._AdvisoryImport_state(ctx, field, obj)
+				})
+		case "read":
+			out.Values[i] = ec._AdvisoryImport_read(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "stored":
+			out.Values[i] = ec._AdvisoryImport_stored(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "unchanged":
+			out.Values[i] = ec._AdvisoryImport_unchanged(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "skipped":
+			out.Values[i] = ec._AdvisoryImport_skipped(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "changed":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._AdvisoryImport_changed(ctx, field, obj)
+				})
+		case "problem":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._AdvisoryImport_problem(ctx, field, obj)
+				})
+		case "startedAt":
+			out.Values[i] = ec._AdvisoryImport_startedAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "endedAt":
+			out.Values[i] = ec._AdvisoryImport_endedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var advisoryImportConnectionImplementors = []string{"AdvisoryImportConnection"}
+
+func (ec *executionContext) _AdvisoryImportConnection(ctx context.Context, sel ast.SelectionSet, obj *api.AdvisoryImportConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, advisoryImportConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AdvisoryImportConnection")
+		case "edges":
+			out.Values[i] = ec._AdvisoryImportConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._AdvisoryImportConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var advisoryImportEdgeImplementors = []string{"AdvisoryImportEdge"}
+
+func (ec *executionContext) _AdvisoryImportEdge(ctx context.Context, sel ast.SelectionSet, obj *api.AdvisoryImportEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, advisoryImportEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AdvisoryImportEdge")
+		case "cursor":
+			out.Values[i] = ec._AdvisoryImportEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._AdvisoryImportEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var advisoryPackageImplementors = []string{"AdvisoryPackage"}
 
 func (ec *executionContext) _AdvisoryPackage(ctx context.Context, sel ast.SelectionSet, obj *api.AdvisoryPackage) graphql.Marshaler {
@@ -27795,6 +33184,49 @@ func (ec *executionContext) _ApproveStagedVersionPayload(ctx context.Context, se
 			}
 		case "userErrors":
 			out.Values[i] = ec._ApproveStagedVersionPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var auditChainImplementors = []string{"AuditChain"}
+
+func (ec *executionContext) _AuditChain(ctx context.Context, sel ast.SelectionSet, obj *api.AuditChain) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, auditChainImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AuditChain")
+		case "last":
+			out.Values[i] = ec._AuditChain_last(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "head":
+			out.Values[i] = ec._AuditChain_head(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "waiting":
+			out.Values[i] = ec._AuditChain_waiting(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -27890,6 +33322,12 @@ func (ec *executionContext) _AuditEvent(ctx context.Context, sel ast.SelectionSe
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
+		case "seal":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._AuditEvent_seal(ctx, field, obj)
+				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -27963,6 +33401,145 @@ func (ec *executionContext) _AuditEventEdge(ctx context.Context, sel ast.Selecti
 			}
 		case "node":
 			out.Values[i] = ec._AuditEventEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var auditFaultImplementors = []string{"AuditFault"}
+
+func (ec *executionContext) _AuditFault(ctx context.Context, sel ast.SelectionSet, obj *api.AuditFault) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, auditFaultImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AuditFault")
+		case "seq":
+			out.Values[i] = ec._AuditFault_seq(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "event":
+			out.Values[i] = ec._AuditFault_event(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "at":
+			out.Values[i] = ec._AuditFault_at(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "message":
+			out.Values[i] = ec._AuditFault_message(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var auditReportImplementors = []string{"AuditReport"}
+
+func (ec *executionContext) _AuditReport(ctx context.Context, sel ast.SelectionSet, obj *api.AuditReport) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, auditReportImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("AuditReport")
+		case "holds":
+			out.Values[i] = ec._AuditReport_holds(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "sealed":
+			out.Values[i] = ec._AuditReport_sealed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "waiting":
+			out.Values[i] = ec._AuditReport_waiting(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "head":
+			out.Values[i] = ec._AuditReport_head(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "faults":
+			out.Values[i] = ec._AuditReport_faults(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var bindHostPayloadImplementors = []string{"BindHostPayload"}
+
+func (ec *executionContext) _BindHostPayload(ctx context.Context, sel ast.SelectionSet, obj *api.BindHostPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, bindHostPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("BindHostPayload")
+		case "hostName":
+			out.Values[i] = ec._BindHostPayload_hostName(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._BindHostPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -28107,6 +33684,87 @@ func (ec *executionContext) _Cascade(ctx context.Context, sel ast.SelectionSet, 
 			out.Values[i] = ec._Cascade_finishedAt(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var cascadeConnectionImplementors = []string{"CascadeConnection"}
+
+func (ec *executionContext) _CascadeConnection(ctx context.Context, sel ast.SelectionSet, obj *api.CascadeConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, cascadeConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CascadeConnection")
+		case "edges":
+			out.Values[i] = ec._CascadeConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._CascadeConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "totalCount":
+			out.Values[i] = ec._CascadeConnection_totalCount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var cascadeEdgeImplementors = []string{"CascadeEdge"}
+
+func (ec *executionContext) _CascadeEdge(ctx context.Context, sel ast.SelectionSet, obj *api.CascadeEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, cascadeEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CascadeEdge")
+		case "cursor":
+			out.Values[i] = ec._CascadeEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._CascadeEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -29059,6 +34717,87 @@ func (ec *executionContext) _Finding(ctx context.Context, sel ast.SelectionSet, 
 	return out
 }
 
+var findingConnectionImplementors = []string{"FindingConnection"}
+
+func (ec *executionContext) _FindingConnection(ctx context.Context, sel ast.SelectionSet, obj *api.FindingConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, findingConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("FindingConnection")
+		case "edges":
+			out.Values[i] = ec._FindingConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._FindingConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "totalCount":
+			out.Values[i] = ec._FindingConnection_totalCount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var findingEdgeImplementors = []string{"FindingEdge"}
+
+func (ec *executionContext) _FindingEdge(ctx context.Context, sel ast.SelectionSet, obj *api.FindingEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, findingEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("FindingEdge")
+		case "cursor":
+			out.Values[i] = ec._FindingEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._FindingEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var forwardingImplementors = []string{"Forwarding"}
 
 func (ec *executionContext) _Forwarding(ctx context.Context, sel ast.SelectionSet, obj *registry.Forwarding) graphql.Marshaler {
@@ -29336,6 +35075,93 @@ func (ec *executionContext) _HoldEdge(ctx context.Context, sel ast.SelectionSet,
 			}
 		case "node":
 			out.Values[i] = ec._HoldEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var hostNameImplementors = []string{"HostName"}
+
+func (ec *executionContext) _HostName(ctx context.Context, sel ast.SelectionSet, obj *org.HostName) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, hostNameImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("HostName")
+		case "host":
+			out.Values[i] = ec._HostName_host(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "registry":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._HostName_registry(ctx, field, obj)
+				})
+		case "createdAt":
+			out.Values[i] = ec._HostName_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var hostProofImplementors = []string{"HostProof"}
+
+func (ec *executionContext) _HostProof(ctx context.Context, sel ast.SelectionSet, obj *api.HostProof) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, hostProofImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("HostProof")
+		case "name":
+			out.Values[i] = ec._HostProof_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "type":
+			out.Values[i] = ec._HostProof_type(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "value":
+			out.Values[i] = ec._HostProof_value(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -30047,6 +35873,20 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "revokeToken":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_revokeToken(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "bindHost":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_bindHost(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "unbindHost":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_unbindHost(ctx, field)
 			})
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
@@ -31313,6 +37153,60 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Query_tokens(ctx, field)
 				})
+		case "advisories":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_advisories(ctx, field)
+				})
+		case "advisoryImports":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_advisoryImports(ctx, field)
+				})
+		case "findings":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_findings(ctx, field)
+				})
+		case "scans":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_scans(ctx, field)
+				})
+		case "cascades":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_cascades(ctx, field)
+				})
+		case "auditChain":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_auditChain(ctx, field)
+				})
+		case "verifyAudit":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_verifyAudit(ctx, field)
+				})
+		case "hostNames":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_hostNames(ctx, field)
+				})
+		case "hostProof":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_hostProof(ctx, field)
+				})
 		case "__type":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Query___type(ctx, field)
@@ -32217,6 +38111,229 @@ func (ec *executionContext) _Rule(ctx context.Context, sel ast.SelectionSet, obj
 	return out
 }
 
+var scanImplementors = []string{"Scan", "Node"}
+
+func (ec *executionContext) _Scan(ctx context.Context, sel ast.SelectionSet, obj *finding.Scan) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, scanImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Scan")
+		case "id":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Scan_id(ctx, field, obj)
+				})
+		case "scanner":
+			out.Values[i] = ec._Scan_scanner(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "registry":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Scan_registry(ctx, field, obj)
+				})
+		case "ecosystem":
+			out.Values[i] = ec._Scan_ecosystem(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "packages":
+			out.Values[i] = ec._Scan_packages(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "total":
+			out.Values[i] = ec._Scan_total(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "done":
+			out.Values[i] = ec._Scan_done(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "failed":
+			out.Values[i] = ec._Scan_failed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "changed":
+			out.Values[i] = ec._Scan_changed(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "attempt":
+			out.Values[i] = ec._Scan_attempt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "state":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Scan_state(ctx, field, obj)
+				})
+		case "startedAt":
+			out.Values[i] = ec._Scan_startedAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "endedAt":
+			out.Values[i] = ec._Scan_endedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var scanConnectionImplementors = []string{"ScanConnection"}
+
+func (ec *executionContext) _ScanConnection(ctx context.Context, sel ast.SelectionSet, obj *api.ScanConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, scanConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ScanConnection")
+		case "edges":
+			out.Values[i] = ec._ScanConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._ScanConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var scanEdgeImplementors = []string{"ScanEdge"}
+
+func (ec *executionContext) _ScanEdge(ctx context.Context, sel ast.SelectionSet, obj *api.ScanEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, scanEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ScanEdge")
+		case "cursor":
+			out.Values[i] = ec._ScanEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._ScanEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var sealImplementors = []string{"Seal"}
+
+func (ec *executionContext) _Seal(ctx context.Context, sel ast.SelectionSet, obj *audit.Seal) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, sealImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("Seal")
+		case "seq":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Seal_seq(ctx, field, obj)
+				})
+		case "prev":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Seal_prev(ctx, field, obj)
+				})
+		case "hash":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Seal_hash(ctx, field, obj)
+				})
+		case "sealedAt":
+			out.Values[i] = ec._Seal_sealedAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var setForwardingPayloadImplementors = []string{"SetForwardingPayload"}
 
 func (ec *executionContext) _SetForwardingPayload(ctx context.Context, sel ast.SelectionSet, obj *api.SetForwardingPayload) graphql.Marshaler {
@@ -32505,6 +38622,16 @@ func (ec *executionContext) _Subscription(ctx context.Context, sel ast.Selection
 	switch fields[0].Name {
 	case "cascadeProgress":
 		return ec._Subscription_cascadeProgress(ctx, fields[0])
+	case "decisionRecorded":
+		return ec._Subscription_decisionRecorded(ctx, fields[0])
+	case "holdChanged":
+		return ec._Subscription_holdChanged(ctx, fields[0])
+	case "pullProgress":
+		return ec._Subscription_pullProgress(ctx, fields[0])
+	case "advisoryImportProgress":
+		return ec._Subscription_advisoryImportProgress(ctx, fields[0])
+	case "scanProgress":
+		return ec._Subscription_scanProgress(ctx, fields[0])
 	default:
 		panic("unknown field " + strconv.Quote(fields[0].Name))
 	}
@@ -32901,6 +39028,44 @@ func (ec *executionContext) _TombstoneEdge(ctx context.Context, sel ast.Selectio
 			}
 		case "node":
 			out.Values[i] = ec._TombstoneEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var unbindHostPayloadImplementors = []string{"UnbindHostPayload"}
+
+func (ec *executionContext) _UnbindHostPayload(ctx context.Context, sel ast.SelectionSet, obj *api.UnbindHostPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, unbindHostPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UnbindHostPayload")
+		case "host":
+			out.Values[i] = ec._UnbindHostPayload_host(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._UnbindHostPayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -33942,6 +40107,104 @@ func (ec *executionContext) unmarshalNAddUpstreamInput2sluiceᚗdevᚋsluiceᚋg
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) marshalNAdvisory2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋadvisoryᚐDetail(ctx context.Context, sel ast.SelectionSet, v *advisory.Detail) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "Advisory!")
+		return graphql.Null
+	}
+	return ec._Advisory(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNAdvisoryChange2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAdvisoryChangeᚄ(ctx context.Context, sel ast.SelectionSet, v []*api.AdvisoryChange) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNAdvisoryChange2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAdvisoryChange(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNAdvisoryChange2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAdvisoryChange(ctx context.Context, sel ast.SelectionSet, v *api.AdvisoryChange) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "AdvisoryChange!")
+		return graphql.Null
+	}
+	return ec._AdvisoryChange(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNAdvisoryEdge2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAdvisoryEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*api.AdvisoryEdge) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNAdvisoryEdge2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAdvisoryEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNAdvisoryEdge2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAdvisoryEdge(ctx context.Context, sel ast.SelectionSet, v *api.AdvisoryEdge) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "AdvisoryEdge!")
+		return graphql.Null
+	}
+	return ec._AdvisoryEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNAdvisoryImport2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋadvisoryᚐImported(ctx context.Context, sel ast.SelectionSet, v *advisory.Imported) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "AdvisoryImport!")
+		return graphql.Null
+	}
+	return ec._AdvisoryImport(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNAdvisoryImportEdge2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAdvisoryImportEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*api.AdvisoryImportEdge) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNAdvisoryImportEdge2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAdvisoryImportEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNAdvisoryImportEdge2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAdvisoryImportEdge(ctx context.Context, sel ast.SelectionSet, v *api.AdvisoryImportEdge) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "AdvisoryImportEdge!")
+		return graphql.Null
+	}
+	return ec._AdvisoryImportEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNAdvisoryOrderBy2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAdvisoryOrderBy(ctx context.Context, v any) (api.AdvisoryOrderBy, error) {
+	var res api.AdvisoryOrderBy
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNAdvisoryOrderBy2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAdvisoryOrderBy(ctx context.Context, sel ast.SelectionSet, v api.AdvisoryOrderBy) graphql.Marshaler {
+	return v
+}
+
 func (ec *executionContext) marshalNAdvisoryPackage2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAdvisoryPackageᚄ(ctx context.Context, sel ast.SelectionSet, v []*api.AdvisoryPackage) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
@@ -34003,6 +40266,35 @@ func (ec *executionContext) marshalNAuditEventEdge2ᚖsluiceᚗdevᚋsluiceᚋgr
 	return ec._AuditEventEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNAuditFault2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAuditFaultᚄ(ctx context.Context, sel ast.SelectionSet, v []*api.AuditFault) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNAuditFault2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAuditFault(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNAuditFault2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAuditFault(ctx context.Context, sel ast.SelectionSet, v *api.AuditFault) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "AuditFault!")
+		return graphql.Null
+	}
+	return ec._AuditFault(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNBindHostInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐBindHostInput(ctx context.Context, v any) (api.BindHostInput, error) {
+	res, err := ec.unmarshalInputBindHostInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) unmarshalNBoolean2bool(ctx context.Context, v any) (bool, error) {
 	res, err := graphql.UnmarshalBoolean(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -34054,6 +40346,30 @@ func (ec *executionContext) marshalNCascadeAction2sluiceᚗdevᚋsluiceᚋentᚋ
 		graphql.AddInvalidNullFromMarshaler(ctx, "CascadeAction!")
 	}
 	return res
+}
+
+func (ec *executionContext) marshalNCascadeEdge2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐCascadeEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*api.CascadeEdge) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNCascadeEdge2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐCascadeEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNCascadeEdge2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐCascadeEdge(ctx context.Context, sel ast.SelectionSet, v *api.CascadeEdge) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "CascadeEdge!")
+		return graphql.Null
+	}
+	return ec._CascadeEdge(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNChannel2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐChannel(ctx context.Context, v any) (api.Channel, error) {
@@ -34294,13 +40610,37 @@ func (ec *executionContext) marshalNFinding2ᚖsluiceᚗdevᚋsluiceᚋentᚐFin
 	return ec._Finding(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalNFindingKind2sluiceᚗdevᚋsluiceᚋentᚋfindingᚐKind(ctx context.Context, v any) (finding.Kind, error) {
+func (ec *executionContext) marshalNFindingEdge2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐFindingEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*api.FindingEdge) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNFindingEdge2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐFindingEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNFindingEdge2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐFindingEdge(ctx context.Context, sel ast.SelectionSet, v *api.FindingEdge) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "FindingEdge!")
+		return graphql.Null
+	}
+	return ec._FindingEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNFindingKind2sluiceᚗdevᚋsluiceᚋentᚋfindingᚐKind(ctx context.Context, v any) (finding1.Kind, error) {
 	tmp, err := graphql.UnmarshalString(v)
-	res := finding.Kind(tmp)
+	res := finding1.Kind(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNFindingKind2sluiceᚗdevᚋsluiceᚋentᚋfindingᚐKind(ctx context.Context, sel ast.SelectionSet, v finding.Kind) graphql.Marshaler {
+func (ec *executionContext) marshalNFindingKind2sluiceᚗdevᚋsluiceᚋentᚋfindingᚐKind(ctx context.Context, sel ast.SelectionSet, v finding1.Kind) graphql.Marshaler {
 	_ = sel
 	res := graphql.MarshalString(string(v))
 	if res == graphql.Null {
@@ -34416,6 +40756,14 @@ func (ec *executionContext) marshalNHoldEdge2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋ
 		return graphql.Null
 	}
 	return ec._HoldEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNHostName2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋorgᚐHostName(ctx context.Context, sel ast.SelectionSet, v *org.HostName) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "HostName!")
+		return graphql.Null
+	}
+	return ec._HostName(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNID2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx context.Context, v any) (api.ID, error) {
@@ -35111,6 +41459,16 @@ func (ec *executionContext) marshalNRemoteEdge2ᚖsluiceᚗdevᚋsluiceᚋgraph�
 	return ec._RemoteEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalNRemoteOrderBy2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐRemoteOrderBy(ctx context.Context, v any) (api.RemoteOrderBy, error) {
+	var res api.RemoteOrderBy
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRemoteOrderBy2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐRemoteOrderBy(ctx context.Context, sel ast.SelectionSet, v api.RemoteOrderBy) graphql.Marshaler {
+	return v
+}
+
 func (ec *executionContext) unmarshalNRemoveRuleInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐRemoveRuleInput(ctx context.Context, v any) (api.RemoveRuleInput, error) {
 	res, err := ec.unmarshalInputRemoveRuleInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -35248,6 +41606,53 @@ func (ec *executionContext) marshalNRuleScope2sluiceᚗdevᚋsluiceᚋtenantsᚋ
 		graphql.AddInvalidNullFromMarshaler(ctx, "RuleScope!")
 	}
 	return res
+}
+
+func (ec *executionContext) unmarshalNRunState2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐRunState(ctx context.Context, v any) (api.RunState, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := api.RunState(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNRunState2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐRunState(ctx context.Context, sel ast.SelectionSet, v api.RunState) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "RunState!")
+	}
+	return res
+}
+
+func (ec *executionContext) marshalNScan2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋfindingᚐScan(ctx context.Context, sel ast.SelectionSet, v *finding.Scan) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "Scan!")
+		return graphql.Null
+	}
+	return ec._Scan(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNScanEdge2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐScanEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*api.ScanEdge) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNScanEdge2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐScanEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNScanEdge2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐScanEdge(ctx context.Context, sel ast.SelectionSet, v *api.ScanEdge) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ScanEdge!")
+		return graphql.Null
+	}
+	return ec._ScanEdge(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalNSetForwardingInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐSetForwardingInput(ctx context.Context, v any) (api.SetForwardingInput, error) {
@@ -35482,6 +41887,11 @@ func (ec *executionContext) marshalNTombstoneEdge2ᚖsluiceᚗdevᚋsluiceᚋgra
 		return graphql.Null
 	}
 	return ec._TombstoneEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNUnbindHostInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUnbindHostInput(ctx context.Context, v any) (api.UnbindHostInput, error) {
+	res, err := ec.unmarshalInputUnbindHostInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) unmarshalNUndeleteRegistryInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUndeleteRegistryInput(ctx context.Context, v any) (api.UndeleteRegistryInput, error) {
@@ -35813,6 +42223,44 @@ func (ec *executionContext) marshalOAdvisory2ᚖsluiceᚗdevᚋsluiceᚋtenants�
 	return ec._Advisory(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOAdvisoryConnection2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAdvisoryConnection(ctx context.Context, sel ast.SelectionSet, v *api.AdvisoryConnection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._AdvisoryConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOAdvisoryFilter2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAdvisoryFilter(ctx context.Context, v any) (*api.AdvisoryFilter, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputAdvisoryFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOAdvisoryImportConnection2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAdvisoryImportConnection(ctx context.Context, sel ast.SelectionSet, v *api.AdvisoryImportConnection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._AdvisoryImportConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOAdvisoryImportFilter2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAdvisoryImportFilter(ctx context.Context, v any) (*api.AdvisoryImportFilter, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputAdvisoryImportFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOAdvisoryOrder2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAdvisoryOrder(ctx context.Context, v any) (*api.AdvisoryOrder, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputAdvisoryOrder(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalOApproveStagedVersionPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐApproveStagedVersionPayload(ctx context.Context, sel ast.SelectionSet, v *api.ApproveStagedVersionPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -35839,6 +42287,13 @@ func (ec *executionContext) marshalOArrival2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋa
 	return res
 }
 
+func (ec *executionContext) marshalOAuditChain2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAuditChain(ctx context.Context, sel ast.SelectionSet, v *api.AuditChain) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._AuditChain(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOAuditEventConnection2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAuditEventConnection(ctx context.Context, sel ast.SelectionSet, v *api.AuditEventConnection) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -35852,6 +42307,20 @@ func (ec *executionContext) unmarshalOAuditEventFilter2ᚖsluiceᚗdevᚋsluice�
 	}
 	res, err := ec.unmarshalInputAuditEventFilter(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOAuditReport2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐAuditReport(ctx context.Context, sel ast.SelectionSet, v *api.AuditReport) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._AuditReport(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOBindHostPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐBindHostPayload(ctx context.Context, sel ast.SelectionSet, v *api.BindHostPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._BindHostPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOBlastRadius2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐBlastRadius(ctx context.Context, sel ast.SelectionSet, v *api.BlastRadius) graphql.Marshaler {
@@ -35896,6 +42365,56 @@ func (ec *executionContext) marshalOCascade2ᚖsluiceᚗdevᚋsluiceᚋentᚐCas
 		return graphql.Null
 	}
 	return ec._Cascade(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOCascadeAction2ᚖsluiceᚗdevᚋsluiceᚋentᚋcascadeᚐAction(ctx context.Context, v any) (*cascade.Action, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := cascade.Action(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOCascadeAction2ᚖsluiceᚗdevᚋsluiceᚋentᚋcascadeᚐAction(ctx context.Context, sel ast.SelectionSet, v *cascade.Action) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
+}
+
+func (ec *executionContext) marshalOCascadeConnection2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐCascadeConnection(ctx context.Context, sel ast.SelectionSet, v *api.CascadeConnection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._CascadeConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOCascadeFilter2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐCascadeFilter(ctx context.Context, v any) (*api.CascadeFilter, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputCascadeFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOChannel2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐChannel(ctx context.Context, v any) (*api.Channel, error) {
+	if v == nil {
+		return nil, nil
+	}
+	var res = new(api.Channel)
+	err := res.UnmarshalGQL(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOChannel2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐChannel(ctx context.Context, sel ast.SelectionSet, v *api.Channel) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return v
 }
 
 func (ec *executionContext) marshalOCreateFirewallPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐCreateFirewallPayload(ctx context.Context, sel ast.SelectionSet, v *api.CreateFirewallPayload) graphql.Marshaler {
@@ -36081,6 +42600,40 @@ func (ec *executionContext) marshalOFinding2ᚕᚖsluiceᚗdevᚋsluiceᚋentᚐ
 	return ret
 }
 
+func (ec *executionContext) marshalOFindingConnection2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐFindingConnection(ctx context.Context, sel ast.SelectionSet, v *api.FindingConnection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._FindingConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOFindingFilter2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐFindingFilter(ctx context.Context, v any) (*api.FindingFilter, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputFindingFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalOFindingKind2ᚖsluiceᚗdevᚋsluiceᚋentᚋfindingᚐKind(ctx context.Context, v any) (*finding1.Kind, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := finding1.Kind(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOFindingKind2ᚖsluiceᚗdevᚋsluiceᚋentᚋfindingᚐKind(ctx context.Context, sel ast.SelectionSet, v *finding1.Kind) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
+}
+
 func (ec *executionContext) unmarshalOFloat2ᚖfloat64(ctx context.Context, v any) (*float64, error) {
 	if v == nil {
 		return nil, nil
@@ -36144,6 +42697,39 @@ func (ec *executionContext) unmarshalOHoldFilter2ᚖsluiceᚗdevᚋsluiceᚋgrap
 	}
 	res, err := ec.unmarshalInputHoldFilter(ctx, v)
 	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOHostName2ᚕᚖsluiceᚗdevᚋsluiceᚋtenantsᚋorgᚐHostNameᚄ(ctx context.Context, sel ast.SelectionSet, v []*org.HostName) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNHostName2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋorgᚐHostName(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalOHostName2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋorgᚐHostName(ctx context.Context, sel ast.SelectionSet, v *org.HostName) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._HostName(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOHostProof2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐHostProof(ctx context.Context, sel ast.SelectionSet, v *api.HostProof) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._HostProof(ctx, sel, v)
 }
 
 func (ec *executionContext) unmarshalOID2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐIDᚄ(ctx context.Context, v any) ([]*api.ID, error) {
@@ -36350,6 +42936,25 @@ func (ec *executionContext) marshalOOrganization2ᚖsluiceᚗdevᚋsluiceᚋtena
 	return ec._Organization(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalOOrigin2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋcoordᚐOrigin(ctx context.Context, v any) (*coord.Origin, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := coord.Origin(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOOrigin2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋcoordᚐOrigin(ctx context.Context, sel ast.SelectionSet, v *coord.Origin) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
+}
+
 func (ec *executionContext) marshalOOwnedNameConnection2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐOwnedNameConnection(ctx context.Context, sel ast.SelectionSet, v *api.OwnedNameConnection) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -36416,6 +43021,14 @@ func (ec *executionContext) marshalOPullConnection2ᚖsluiceᚗdevᚋsluiceᚋgr
 		return graphql.Null
 	}
 	return ec._PullConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOPullFilter2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPullFilter(ctx context.Context, v any) (*api.PullFilter, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputPullFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalOPullLockfilePayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPullLockfilePayload(ctx context.Context, sel ast.SelectionSet, v *api.PullLockfilePayload) graphql.Marshaler {
@@ -36559,6 +43172,14 @@ func (ec *executionContext) marshalORemoteConnection2ᚖsluiceᚗdevᚋsluiceᚋ
 		return graphql.Null
 	}
 	return ec._RemoteConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalORemoteOrder2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐRemoteOrder(ctx context.Context, v any) (*api.RemoteOrder, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputRemoteOrder(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
 func (ec *executionContext) marshalORemoveRulePayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐRemoveRulePayload(ctx context.Context, sel ast.SelectionSet, v *api.RemoveRulePayload) graphql.Marshaler {
@@ -36726,6 +43347,47 @@ func (ec *executionContext) marshalORuleScope2ᚖsluiceᚗdevᚋsluiceᚋtenants
 	_ = ctx
 	res := graphql.MarshalString(string(*v))
 	return res
+}
+
+func (ec *executionContext) unmarshalORunState2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐRunState(ctx context.Context, v any) (*api.RunState, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := api.RunState(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalORunState2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐRunState(ctx context.Context, sel ast.SelectionSet, v *api.RunState) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
+}
+
+func (ec *executionContext) marshalOScanConnection2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐScanConnection(ctx context.Context, sel ast.SelectionSet, v *api.ScanConnection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._ScanConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOScanFilter2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐScanFilter(ctx context.Context, v any) (*api.ScanFilter, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputScanFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOSeal2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋauditᚐSeal(ctx context.Context, sel ast.SelectionSet, v *audit.Seal) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._Seal(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOSetForwardingPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐSetForwardingPayload(ctx context.Context, sel ast.SelectionSet, v *api.SetForwardingPayload) graphql.Marshaler {
@@ -36912,6 +43574,21 @@ func (ec *executionContext) marshalOTombstoneConnection2ᚖsluiceᚗdevᚋsluice
 		return graphql.Null
 	}
 	return ec._TombstoneConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOTombstoneFilter2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐTombstoneFilter(ctx context.Context, v any) (*api.TombstoneFilter, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputTombstoneFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOUnbindHostPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUnbindHostPayload(ctx context.Context, sel ast.SelectionSet, v *api.UnbindHostPayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._UnbindHostPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOUndeleteRegistryPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUndeleteRegistryPayload(ctx context.Context, sel ast.SelectionSet, v *api.UndeleteRegistryPayload) graphql.Marshaler {

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"entgo.io/ent/dialect/sql"
+	"github.com/google/uuid"
 
 	"sluice.dev/sluice/ent"
 	"sluice.dev/sluice/ent/db"
@@ -14,11 +15,11 @@ import (
 )
 
 // Query selects findings for a list, by the time of opening. Its zero value
-// selects what holds in every registry only: what the asking subject reaches
-// must be said.
+// selects none: what the asking subject reaches must be said. What holds in
+// every registry is reached by those who reach a registry that holds the
+// version.
 type Query struct {
 	Reach        access.Reach
-	Only         bool // those of the reach's registries alone, not what holds in every one
 	Ecosystem    coord.Ecosystem
 	Package      string // exact, normalized; "" = all
 	Version      string // exact; "" = all
@@ -58,12 +59,8 @@ func Count(ctx context.Context, tx *db.Tx, q Query) (int, error) {
 }
 
 func (q Query) where() (out []predicate.Finding) {
-	switch {
-	case q.Reach.All:
-	case q.Only:
-		out = append(out, entfinding.RegistryIDIn(q.Reach.Registries...))
-	default:
-		out = append(out, entfinding.Or(entfinding.RegistryIDIsNil(), entfinding.RegistryIDIn(q.Reach.Registries...)))
+	if !q.Reach.All {
+		out = append(out, within(q.Reach.Registries))
 	}
 	if q.Ecosystem != "" {
 		out = append(out, entfinding.Ecosystem(q.Ecosystem))
@@ -90,6 +87,21 @@ func (q Query) where() (out []predicate.Finding) {
 		out = append(out, either(*q.Acknowledged, entfinding.AcknowledgedAtNotNil(), entfinding.AcknowledgedAtIsNil()))
 	}
 	return out
+}
+
+// within are findings of the registries, and on versions that they hold.
+func within(registries []uuid.UUID) predicate.Finding {
+	if registries == nil {
+		registries = []uuid.UUID{}
+	}
+	return func(s *sql.Selector) {
+		s.Where(sql.P(func(b *sql.Builder) {
+			b.WriteString("(").Ident(s.C(entfinding.FieldRegistryID)).WriteString(" = ANY (").Arg(registries).WriteString(") OR ").
+				Ident(s.C(entfinding.FieldRegistryID)).WriteString(" IS NULL AND EXISTS (SELECT 1 FROM package_names n JOIN holdings h ON h.org_id = n.org_id AND h.package_id = n.id WHERE n.org_id = ").
+				Ident(s.C(entfinding.FieldOrgID)).WriteString(" AND n.ecosystem = ").Ident(s.C(entfinding.FieldEcosystem)).WriteString(" AND n.name = ").Ident(s.C(entfinding.FieldName)).
+				WriteString(" AND h.version = ").Ident(s.C(entfinding.FieldVersion)).WriteString(" AND h.registry_id = ANY (").Arg(registries).WriteString(")))")
+		}))
+	}
 }
 
 func either(which bool, yes, no predicate.Finding) predicate.Finding {
