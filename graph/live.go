@@ -18,7 +18,8 @@ type Streams struct {
 	PerSubject      int           // of one member, service account or token; default 20
 	PerOrganization int           // default 500
 	Waiting         int           // events that one may have waiting to be sent; default 1000
-	Beat            time.Duration // between signs of life; default 15 s
+	Beat            time.Duration // after which progress is sent again although it is the same; default 15 s
+	Ping            time.Duration // between signs of life of the connection; default 15 s
 	Look            time.Duration // between looks whether the right is still there, besides when rights change; default 1 s
 	Write           time.Duration // a client that takes longer to read what is written is cut off; default 10 s
 	Pace            time.Duration // between two looks at how far something is; default 200 ms
@@ -30,7 +31,7 @@ func (s Streams) withDefaults() Streams {
 			*n = usual
 		}
 	}
-	for d, usual := range map[*time.Duration]time.Duration{&s.Beat: 15 * time.Second, &s.Look: time.Second, &s.Write: 10 * time.Second, &s.Pace: 200 * time.Millisecond} {
+	for d, usual := range map[*time.Duration]time.Duration{&s.Beat: 15 * time.Second, &s.Ping: 15 * time.Second, &s.Look: time.Second, &s.Write: 10 * time.Second, &s.Pace: 200 * time.Millisecond} {
 		if *d == 0 {
 			*d = usual
 		}

@@ -118,6 +118,14 @@ func (w *world) seedRecords(ctx context.Context, s *seeded) {
 	w.ok(w.decisions.Allowed(ctx, s.firewall, uuid.Nil, v))
 	w.ok(w.decisions.Flush(ctx))
 	s.words["token"], s.words["decision"] = id("Token", token.ID), reference
+	scan := uuid.Must(uuid.NewV7())
+	w.ok(w.scanner.Scan(ctx, scan, 1, coord.NPM, []string{"left-pad"}))
+	s.words["scan"] = id("Scan", scan)
+	w.finding(ctx, "left-pad", "1.1.0")
+	_, err = w.hosts.Bind(ctx, "old.acme.test", uuid.Nil)
+	w.ok(err)
+	_, err = audit.NewSealer(w.db, func() time.Time { return w.now }).SealOrg(ctx)
+	w.ok(err)
 	w.now = w.now.Add(time.Minute)
 }
 

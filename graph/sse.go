@@ -26,7 +26,7 @@ func (l *live) serveStream(next http.Handler, w http.ResponseWriter, r *http.Req
 	var beats sync.WaitGroup
 	defer beats.Wait()
 	beats.Go(func() {
-		t := time.NewTicker(l.Beat)
+		t := time.NewTicker(l.Ping)
 		defer t.Stop()
 		for {
 			select {

@@ -186,7 +186,7 @@ func TestNode(t *testing.T) {
 		"Organization": ids.Organization.ID, "Member": ids.Viewer.Member.ID, "Package": ids.Package.ID, "Finding": ids.Version.Findings[0].ID,
 		"Decision": ids.Decision.ID, "Advisory": ids.Advisory.ID, "AuditEvent": ids.AuditEvents.Edges[0].Node.ID, "Registry": s.words["team"],
 		"Remote": s.words["remote"], "Upstream": s.words["upstreamA"], "Rule": s.words["rule"], "Hold": s.words["hold"], "Cascade": s.words["cascade"],
-		"Tombstone": s.words["tombstone"], "Token": s.words["token"], "Version": s.words["version"],
+		"Scan": s.words["scan"], "Tombstone": s.words["tombstone"], "Token": s.words["token"], "Version": s.words["version"],
 	} {
 		var out struct {
 			Node struct {

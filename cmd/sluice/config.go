@@ -42,6 +42,7 @@ type nodeFlags struct {
 	BlobDir        string    `help:"Folder of the package files." env:"SLUICE_BLOB_DIR" type:"path"`
 	SecretKeys     []secret  `help:"Keys that seal stored secrets, 64 hexadecimal digits each, the newest first." env:"SLUICE_SECRET_KEYS"`
 	OIDC           oidcFlags `embed:"" prefix:"oidc-" envprefix:"SLUICE_OIDC_"`
+	PersistedOnly  bool      `help:"With a login, only the console's built-in GraphQL documents can be run; tokens run any." env:"SLUICE_PERSISTED_ONLY"`
 	SignUp         bool      `help:"People with a verified identity may make organizations themselves; else only the operator does." env:"SLUICE_SIGN_UP"`
 	RequestRate    float64   `help:"Most requests per second of one credential on this node; 0 for no limit. Changes may be a twenty-fifth of that, and an address without credential a fifth." default:"500" env:"SLUICE_REQUEST_RATE"`
 	CacheMiB       int64     `name:"cache-mib" help:"Memory for decoded documents and for rendered answers, each." default:"128" env:"SLUICE_CACHE_MIB"`

@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -14,7 +16,9 @@ import (
 	"sluice.dev/sluice/protocol/npm"
 	"sluice.dev/sluice/protocol/pages"
 	"sluice.dev/sluice/tenants/access"
+	"sluice.dev/sluice/tenants/audit"
 	"sluice.dev/sluice/tenants/coord"
+	"sluice.dev/sluice/tenants/org"
 )
 
 // handler is everything that the node answers over HTTP.
@@ -45,16 +49,28 @@ func (n *node) handler() (http.Handler, error) {
 	s.Handle("/explorer", redirectTo("/graphql"+frontend.ExplorerPath))
 	api, err := graph.NewHandler(graph.Deps{DB: n.db, Access: n.access, Orgs: n.orgs, Registries: n.registries, Quarantine: n.quarantine, Intake: n.intake,
 		Gate: n.gate, Advisories: n.advisories, RegistryURL: registryURL,
+		Hosts: n.hosts(), Now: n.now, PersistedOnly: n.flags.PersistedOnly,
 		Uploads:   map[coord.Ecosystem]graph.Uploads{coord.NPM: packages},
 		Lockfiles: map[coord.Ecosystem]graph.Lockfiles{coord.NPM: npmLockfiles{}}})
 	if err != nil {
 		return nil, err
 	}
 	s.Handle("/graphql", api)
+	s.Handle(exportPath, auditExport{db: n.db, access: n.access, log: audit.New(n.now)})
 	people.HomeOf = s.HomeOf
 	people.Mount(s)
 	s.HandleRoot(n.root(people))
 	return s, nil
+}
+
+// hosts binds host names of organizations, none of which may lie under the
+// platform's (T6).
+func (n *node) hosts() *org.Hosts {
+	platform := slices.Clone(n.flags.BaseDomain)
+	if u, err := url.Parse(n.flags.PublicURL); err == nil {
+		platform = append(platform, u.Hostname())
+	}
+	return org.NewHosts(n.db, audit.New(n.now), n.now, platform, net.DefaultResolver.LookupTXT)
 }
 
 // pages are what people log in with.
