@@ -226,8 +226,8 @@ func (f *filler) community() error {
 	if err != nil {
 		return err
 	}
-	_, err = f.tx.Exec(f.ctx, `INSERT INTO scans (id, org_id, scanner, ecosystem, packages, total, state, started_at)
-		VALUES ($1, current_setting('app.org')::uuid, 'advisories', 'NPM', '["left-pad"]', 1, 'RUNNING', $2)`, f.note("scans"), noon)
+	_, err = f.tx.Exec(f.ctx, `INSERT INTO scans (id, org_id, scanner, registry_id, ecosystem, packages, total, state, started_at)
+		VALUES ($1, current_setting('app.org')::uuid, 'advisories', $3, 'NPM', '["left-pad"]', 1, 'RUNNING', $2)`, f.note("scans"), noon, f.id("registries"))
 	if err != nil {
 		return err
 	}
