@@ -55,6 +55,8 @@ type loaders struct {
 	member    *dataloadgen.Loader[uuid.UUID, access.Member]
 	token     *dataloadgen.Loader[uuid.UUID, access.Token]
 	tokenName *dataloadgen.Loader[uuid.UUID, *api.TokenName]
+
+	trustRule *dataloadgen.Loader[uuid.UUID, access.TrustRule] // that the subject may see
 }
 
 // of is one parent object with the arguments of a list below it.
@@ -180,6 +182,7 @@ func newLoaders(r *resolver) *loaders {
 		openOn: load(r, quarantine.OpenOn), tombstone: load(r, quarantine.TombstonesByIDs), cascade: load(r, quarantine.CascadesByIDs),
 		holdCascades: load(r, quarantine.CascadesOfHolds), deletion: load(r, quarantine.CascadesOfTombstones),
 		member: load(r, access.MembersByIDs), token: load(r, access.TokensByIDs), tokenName: load(r, tokenNames),
+		trustRule: load(r, r.Access.VisibleTrustRules),
 	}
 }
 

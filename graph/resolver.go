@@ -43,6 +43,8 @@ type Deps struct {
 	// RegistryURL returns the public URL of a registry as the request should see
 	// it, without a final slash (R4).
 	RegistryURL func(ctx context.Context, e coord.Ecosystem, name string) string
+	// Workloads verifies identity tokens that trust rules are tested with.
+	Workloads Workloads
 
 	Log *slog.Logger // default: slog.Default()
 	// BatchWait is how long a load waits for others of its kind; default 1 ms.
@@ -95,6 +97,9 @@ func (r *resolver) Upstream() exec.UpstreamResolver             { return upstrea
 func (r *resolver) Verdict() exec.VerdictResolver               { return verdictFields{r} }
 func (r *resolver) Version() exec.VersionResolver               { return versionFields{r} }
 func (r *resolver) Viewer() exec.ViewerResolver                 { return viewerFields{r} }
+
+func (r *resolver) TrustRule() exec.TrustRuleResolver           { return trustRuleFields{r} }
+func (r *resolver) TrustTestClaim() exec.TrustTestClaimResolver { return trustTestClaimFields{r} }
 
 // read runs fn in a short transaction for reading.
 func read[T any](ctx context.Context, r *resolver, fn func(context.Context, *db.Tx) (T, error)) (out T, err error) {

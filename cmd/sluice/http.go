@@ -13,6 +13,7 @@ import (
 	"sluice.dev/sluice/protocol"
 	"sluice.dev/sluice/protocol/npm"
 	"sluice.dev/sluice/protocol/pages"
+	"sluice.dev/sluice/protocol/workload"
 	"sluice.dev/sluice/tenants/access"
 	"sluice.dev/sluice/tenants/coord"
 )
@@ -40,11 +41,12 @@ func (n *node) handler() (http.Handler, error) {
 	s.Handle("/-/login/", &protocol.LoginPage{Logins: n.clientLogins, Visitor: protocol.TokenVisitor{Access: n.access}, Access: n.access, Registries: registries,
 		Attempts: attempts})
 	s.HandleOpen(npm.ExchangePrefix, packages.ExchangeAtRoot())
+	s.HandleOpen(workload.Path, n.workloads(s.HomeOf))
 	s.Handle("/graphql/explorer", frontend.Explorer())
 	s.Handle("/graphql/explorer/", frontend.Explorer())
 	s.Handle("/explorer", redirectTo("/graphql"+frontend.ExplorerPath))
 	api, err := graph.NewHandler(graph.Deps{DB: n.db, Access: n.access, Orgs: n.orgs, Registries: n.registries, Quarantine: n.quarantine, Intake: n.intake,
-		Gate: n.gate, Advisories: n.advisories, RegistryURL: registryURL,
+		Gate: n.gate, Advisories: n.advisories, RegistryURL: registryURL, Workloads: n.workloads(s.HomeOf),
 		Uploads:   map[coord.Ecosystem]graph.Uploads{coord.NPM: packages},
 		Lockfiles: map[coord.Ecosystem]graph.Lockfiles{coord.NPM: npmLockfiles{}}})
 	if err != nil {

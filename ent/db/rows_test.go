@@ -137,10 +137,12 @@ func (f *filler) own() error {
 		c.SpentVersion.Create().SetOrgID(f.claim).SetID(f.note("spent_versions")).SetRegistryID(reg).SetPackageID(pkg).SetVersion("1.0.0").SetDeletedAt(noon),
 		c.Deprecation.Create().SetOrgID(f.claim).SetID(f.note("deprecations")).SetRegistryID(reg).SetPackageID(pkg).SetVersion("1.3.0").
 			SetMessage("use another").SetUpdatedAt(noon),
-		c.TrustRule.Create().SetOrgID(f.claim).SetID(f.note("trust_rules")).SetRegistryID(reg).SetName("ci").SetIssuer("https://ci.example").
+		c.TrustRule.Create().SetOrgID(f.claim).SetID(f.note("trust_rules")).SetRegistries([]uuid.UUID{reg}).SetName("ci").SetIssuer("https://ci.example").
 			SetClaims(map[string]string{"repository": "a/b"}).SetCreatedAt(noon),
 		c.Token.Create().SetOrgID(f.claim).SetID(f.note("tokens")).SetName("by trust").SetHash([]byte("trust " + f.suffix)).SetHint("abcd").
 			SetTrustRuleID(f.id("trust_rules")).SetParentID(laptop).SetCreatedAt(noon),
+		c.UsedIdentity.Create().SetOrgID(f.claim).SetID(f.note("used_identities")).SetTrustRuleID(f.id("trust_rules")).SetHash([]byte("used " + f.suffix)).
+			SetFirstUsedAt(noon).SetExpiresAt(noon),
 		c.LoginRequest.Create().SetOrgID(f.claim).SetID(f.note("login_requests")).SetRegistryID(reg).SetSecretHash([]byte("s" + f.suffix)).
 			SetPageHash([]byte("p" + f.suffix)).SetCreatedAt(noon).SetExpiresAt(noon).SetTokenID(f.id("tokens")),
 		c.StagedVersion.Create().SetOrgID(f.claim).SetID(f.note("staged_versions")).SetRegistryID(reg).SetName("mine").SetVersion("2.0.0").SetFile("mine-2.0.0.tgz").SetSha256(digest).

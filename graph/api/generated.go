@@ -245,6 +245,20 @@ type CreateTokenPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// A new trust rule.
+type CreateTrustRuleInput struct {
+	// What it says.
+	Rule *TrustRuleInput `json:"rule"`
+}
+
+// The answer to createTrustRule.
+type CreateTrustRulePayload struct {
+	// The new trust rule; null when there are user errors.
+	TrustRule *access.TrustRule `json:"trustRule,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What a remote wants to see. It is stored encrypted and never shown.
 type CredentialInput struct {
 	// A bearer token; used when it is set.
@@ -297,6 +311,20 @@ type DeleteRegistryInput struct {
 type DeleteRegistryPayload struct {
 	// The registry, which is deleted now; null when there are user errors.
 	Registry *ent.Registry `json:"registry,omitempty"`
+	// Why it cannot be deleted.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// The end of a trust rule.
+type DeleteTrustRuleInput struct {
+	// Which one.
+	TrustRule ID `json:"trustRule"`
+}
+
+// The answer to deleteTrustRule.
+type DeleteTrustRulePayload struct {
+	// The id of the trust rule, which is of no use now; null when there are user errors.
+	TrustRule *ID `json:"trustRule,omitempty"`
 	// Why it cannot be deleted.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -1027,6 +1055,87 @@ type TombstoneEdge struct {
 	Node *ent.Tombstone `json:"node"`
 }
 
+// A claim of an identity token and the value that it must have.
+type TrustClaim struct {
+	// The name of the claim.
+	Name string `json:"name"`
+	// The value. A * at the end stands for any text, one before that for a text without /, : and @. In claims that say who it is, a *
+	// comes right after one of those, and ids have none.
+	Value string `json:"value"`
+}
+
+// A claim and its value.
+type TrustClaimInput struct {
+	// The name of the claim, such as repository.
+	Name string `json:"name"`
+	// The value, such as acme/widgets; see TrustClaim for * in it.
+	Value string `json:"value"`
+}
+
+// A page of trust rules.
+type TrustRuleConnection struct {
+	// The trust rules with their cursors.
+	Edges []*TrustRuleEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A trust rule in a list.
+type TrustRuleEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The trust rule.
+	Node *access.TrustRule `json:"node"`
+}
+
+// Which trust rules.
+type TrustRuleFilter struct {
+	// That reach this registry; needs registry:update there.
+	Registry *ID `json:"registry,omitempty"`
+	// Of the service account with this name; needs token:manage.
+	ServiceAccount *string `json:"serviceAccount,omitempty"`
+	// Of exactly this issuer.
+	Issuer *string `json:"issuer,omitempty"`
+	// Of this kind of service.
+	Provider *access.TrustProvider `json:"provider,omitempty"`
+	// With this text in the name, in any case.
+	Search *string `json:"search,omitempty"`
+}
+
+// What a trust rule says.
+type TrustRuleInput struct {
+	// Unique in the organization; at most 100 characters.
+	Name string `json:"name"`
+	// What it is for; at most 500 characters.
+	Description string `json:"description"`
+	// What kind of service the issuer is. Of one that is known, only the claims that it has can be named.
+	Provider access.TrustProvider `json:"provider"`
+	// The issuer, an https address exactly as its tokens name it; needed for OTHER and for self-managed installations.
+	Issuer *string `json:"issuer,omitempty"`
+	// What an identity token must say; 1 to 20 claims, of which at least one that says whose it is, without a *.
+	Claims []*TrustClaimInput `json:"claims"`
+	// The name of the service account whose rights the tokens shall have.
+	ServiceAccount *string `json:"serviceAccount,omitempty"`
+	// The registries that the tokens shall reach, at most 50; with a service account, those that they are limited to.
+	Registries []*ID `json:"registries,omitempty"`
+	// Whether the tokens may do more than read.
+	Write bool `json:"write"`
+	// Patterns of the package names that the tokens may write to; all when not given.
+	Packages []string `json:"packages,omitempty"`
+	// How long after its first exchange one identity token may be exchanged again: PT0S for once only, P1D at most.
+	Reuse time.Duration `json:"reuse"`
+}
+
+// How an identity fares with a trust rule. No token comes of it.
+type TrustTest struct {
+	// Whether a job with it would get a token, as far as can be told: claims that were given without a token were not verified.
+	Matches bool `json:"matches"`
+	// What is wrong with the identity token itself; null when it is valid, or when only claims were given.
+	Problem *string `json:"problem,omitempty"`
+	// Every claim of the rule.
+	Claims []*access.ClaimTest `json:"claims"`
+}
+
 // The end of a deletion.
 type UndeleteRegistryInput struct {
 	// Which one.
@@ -1115,6 +1224,22 @@ type UpdateRuleInput struct {
 type UpdateRulePayload struct {
 	// The rule as it is now; null when there are user errors.
 	Rule *registry.Rule `json:"rule,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// Another content of a trust rule.
+type UpdateTrustRuleInput struct {
+	// Which one.
+	TrustRule ID `json:"trustRule"`
+	// What it says from now on.
+	Rule *TrustRuleInput `json:"rule"`
+}
+
+// The answer to updateTrustRule.
+type UpdateTrustRulePayload struct {
+	// The trust rule as it is now; null when there are user errors.
+	TrustRule *access.TrustRule `json:"trustRule,omitempty"`
 	// What is wrong with the input.
 	UserErrors []*UserError `json:"userErrors"`
 }

@@ -43,6 +43,7 @@ var forms = map[string]form{
 	"StagedVersion": {uuid: true, text: true}, // registry, its own id
 	"Token":         {uuid: true},
 	"Tombstone":     {uuid: true},
+	"TrustRule":     {uuid: true},
 	"Upstream":      {uuid: true},
 	"Version":       {uuid: true, text: true}, // registry, name and version with a line feed between
 }

@@ -80,6 +80,8 @@ type ResolverRoot interface {
 	Subscription() SubscriptionResolver
 	Token() TokenResolver
 	Tombstone() TombstoneResolver
+	TrustRule() TrustRuleResolver
+	TrustTestClaim() TrustTestClaimResolver
 	Upstream() UpstreamResolver
 	Verdict() VerdictResolver
 	Version() VersionResolver
@@ -221,6 +223,9 @@ type MutationResolver interface {
 	CreateToken(ctx context.Context, input api.CreateTokenInput) (*api.CreateTokenPayload, error)
 	CreateServiceToken(ctx context.Context, input api.CreateServiceTokenInput) (*api.CreateTokenPayload, error)
 	RevokeToken(ctx context.Context, input api.RevokeTokenInput) (*api.RevokeTokenPayload, error)
+	CreateTrustRule(ctx context.Context, input api.CreateTrustRuleInput) (*api.CreateTrustRulePayload, error)
+	UpdateTrustRule(ctx context.Context, input api.UpdateTrustRuleInput) (*api.UpdateTrustRulePayload, error)
+	DeleteTrustRule(ctx context.Context, input api.DeleteTrustRuleInput) (*api.DeleteTrustRulePayload, error)
 }
 type NameSwitchResolver interface {
 	Registry(ctx context.Context, obj *intake.NameSwitch) (*ent.Registry, error)
@@ -286,6 +291,9 @@ type QueryResolver interface {
 	Members(ctx context.Context, first *int, after *string) (*api.MemberConnection, error)
 	Roles(ctx context.Context) ([]*access.Role, error)
 	Tokens(ctx context.Context, first *int, after *string) (*api.TokenConnection, error)
+	TrustRules(ctx context.Context, first *int, after *string, filter *api.TrustRuleFilter, direction api.Direction) (*api.TrustRuleConnection, error)
+	TrustPresets(ctx context.Context) ([]*access.TrustPreset, error)
+	TestTrustRule(ctx context.Context, rule api.ID, token *string, claims []*api.TrustClaimInput) (*api.TrustTest, error)
 }
 type RegistryResolver interface {
 	ID(ctx context.Context, obj *ent.Registry) (*api.ID, error)
@@ -348,6 +356,16 @@ type TombstoneResolver interface {
 
 	LiftedBy(ctx context.Context, obj *ent.Tombstone) (*string, error)
 	Cascade(ctx context.Context, obj *ent.Tombstone) (*ent.Cascade, error)
+}
+type TrustRuleResolver interface {
+	ID(ctx context.Context, obj *access.TrustRule) (*api.ID, error)
+
+	Claims(ctx context.Context, obj *access.TrustRule) ([]*api.TrustClaim, error)
+	ServiceAccount(ctx context.Context, obj *access.TrustRule) (*string, error)
+	Registries(ctx context.Context, obj *access.TrustRule) ([]*ent.Registry, error)
+}
+type TrustTestClaimResolver interface {
+	Given(ctx context.Context, obj *access.ClaimTest) (*string, error)
 }
 type UpstreamResolver interface {
 	ID(ctx context.Context, obj *ent.Upstream) (*api.ID, error)
@@ -413,9 +431,11 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("CreateRemoteInput", ec.unmarshalInputCreateRemoteInput),
 			graphql.NewInputUnmarshaler("CreateServiceTokenInput", ec.unmarshalInputCreateServiceTokenInput),
 			graphql.NewInputUnmarshaler("CreateTokenInput", ec.unmarshalInputCreateTokenInput),
+			graphql.NewInputUnmarshaler("CreateTrustRuleInput", ec.unmarshalInputCreateTrustRuleInput),
 			graphql.NewInputUnmarshaler("CredentialInput", ec.unmarshalInputCredentialInput),
 			graphql.NewInputUnmarshaler("DecisionFilter", ec.unmarshalInputDecisionFilter),
 			graphql.NewInputUnmarshaler("DeleteRegistryInput", ec.unmarshalInputDeleteRegistryInput),
+			graphql.NewInputUnmarshaler("DeleteTrustRuleInput", ec.unmarshalInputDeleteTrustRuleInput),
 			graphql.NewInputUnmarshaler("DeleteVersionInput", ec.unmarshalInputDeleteVersionInput),
 			graphql.NewInputUnmarshaler("DeprecateVersionsInput", ec.unmarshalInputDeprecateVersionsInput),
 			graphql.NewInputUnmarshaler("DropStagedVersionInput", ec.unmarshalInputDropStagedVersionInput),
@@ -445,10 +465,14 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 			graphql.NewInputUnmarshaler("SetForwardingInput", ec.unmarshalInputSetForwardingInput),
 			graphql.NewInputUnmarshaler("SetNameSwitchInput", ec.unmarshalInputSetNameSwitchInput),
 			graphql.NewInputUnmarshaler("SetTagInput", ec.unmarshalInputSetTagInput),
+			graphql.NewInputUnmarshaler("TrustClaimInput", ec.unmarshalInputTrustClaimInput),
+			graphql.NewInputUnmarshaler("TrustRuleFilter", ec.unmarshalInputTrustRuleFilter),
+			graphql.NewInputUnmarshaler("TrustRuleInput", ec.unmarshalInputTrustRuleInput),
 			graphql.NewInputUnmarshaler("UndeleteRegistryInput", ec.unmarshalInputUndeleteRegistryInput),
 			graphql.NewInputUnmarshaler("UnpublishVersionsInput", ec.unmarshalInputUnpublishVersionsInput),
 			graphql.NewInputUnmarshaler("UpdateRegistryInput", ec.unmarshalInputUpdateRegistryInput),
 			graphql.NewInputUnmarshaler("UpdateRuleInput", ec.unmarshalInputUpdateRuleInput),
+			graphql.NewInputUnmarshaler("UpdateTrustRuleInput", ec.unmarshalInputUpdateTrustRuleInput),
 			graphql.NewInputUnmarshaler("UploadVersionInput", ec.unmarshalInputUploadVersionInput),
 			graphql.NewInputUnmarshaler("UpstreamSourceInput", ec.unmarshalInputUpstreamSourceInput),
 		)
@@ -2101,6 +2125,137 @@ input AuditEventFilter {
   to: Time
 }
 
+# ---------------------------------------------------------------- trust rules
+
+"""
+Which identities of an outside issuer, such as the jobs of a CI service, get a token for fifteen minutes, and what it may do:
+what a service account may, or what the role publisher (with ` + "`" + `write` + "`" + `) or reader allows on registries. Jobs exchange their
+identity tokens at /-/token below the organization's address.
+"""
+type TrustRule implements Node @seen(by: "token:manage") {
+  "The opaque id."
+  id: ID!
+  "Unique in the organization."
+  name: String!
+  "What it is for; may be empty."
+  description: String!
+  "What kind of service the issuer is."
+  provider: TrustProvider!
+  "The issuer, as its tokens name it."
+  issuer: String!
+  "What an identity token must say; every one must match."
+  claims: [TrustClaim!]!
+  "The name of the service account whose rights the tokens have; null for a rule of registries."
+  serviceAccount: String
+  "The registries that the tokens reach and that you may see; of a service account those that they are limited to, null for no limit."
+  registries: [Registry!]
+  "Whether the tokens may do more than read."
+  write: Boolean!
+  "Patterns of the package names that the tokens may write to; empty for all."
+  packages: [String!]!
+  "How long after its first exchange one identity token may be exchanged again; PT0S for never."
+  reuse: Duration!
+  "When it was made."
+  createdAt: Time!
+  "When an identity was last exchanged by it; null before the first time."
+  lastUsedAt: Time
+}
+
+"Services whose identity tokens are known."
+enum TrustProvider {
+  "GitHub Actions."
+  GITHUB
+  "GitLab CI/CD."
+  GITLAB
+  "Any other issuer of OpenID Connect identity tokens."
+  OTHER
+}
+
+"A claim of an identity token and the value that it must have."
+type TrustClaim {
+  "The name of the claim."
+  name: String!
+  """
+  The value. A * at the end stands for any text, one before that for a text without /, : and @. In claims that say who it is, a *
+  comes right after one of those, and ids have none.
+  """
+  value: String!
+}
+
+"A page of trust rules."
+type TrustRuleConnection {
+  "The trust rules with their cursors."
+  edges: [TrustRuleEdge!]!
+  "Where the page lies."
+  pageInfo: PageInfo!
+}
+
+"A trust rule in a list."
+type TrustRuleEdge {
+  "To continue after it."
+  cursor: String!
+  "The trust rule."
+  node: TrustRule!
+}
+
+"Which trust rules."
+input TrustRuleFilter {
+  "That reach this registry; needs registry:update there."
+  registry: ID
+  "Of the service account with this name; needs token:manage."
+  serviceAccount: String
+  "Of exactly this issuer."
+  issuer: String
+  "Of this kind of service."
+  provider: TrustProvider
+  "With this text in the name, in any case."
+  search: String
+}
+
+"What is known of a service's identity tokens."
+type TrustPreset {
+  "The service."
+  provider: TrustProvider!
+  "The issuer of the hosted service; self-managed installations have their own."
+  issuer: String!
+  "What the tokens say."
+  claims: [TrustPresetClaim!]!
+}
+
+"A claim that the identity tokens of a service have."
+type TrustPresetClaim {
+  "The name."
+  name: String!
+  "What it says."
+  doc: String!
+  "A value, for example."
+  example: String!
+  "Whether its exact value says whose job it is. A rule needs at least one of those."
+  identifies: Boolean!
+}
+
+"How an identity fares with a trust rule. No token comes of it."
+type TrustTest {
+  "Whether a job with it would get a token, as far as can be told: claims that were given without a token were not verified."
+  matches: Boolean!
+  "What is wrong with the identity token itself; null when it is valid, or when only claims were given."
+  problem: String
+  "Every claim of the rule."
+  claims: [TrustTestClaim!]!
+}
+
+"How one claim fares with a trust rule."
+type TrustTestClaim {
+  "The name."
+  name: String!
+  "What the rule wants."
+  wanted: String!
+  "What the identity says, as JSON; null when it does not have the claim."
+  given: String
+  "Whether that is enough."
+  matches: Boolean!
+}
+
 # ---------------------------------------------------------------- queries
 
 "What can be asked. Lists hold only what you may see."
@@ -2283,6 +2438,29 @@ type Query {
     "The cursor after which to continue."
     after: String
   ): TokenConnection @open(reason: "everybody may list their own tokens; whose are listed is decided by token:manage")
+
+  "Trust rules, in the order in which they were made: those of service accounts for those with token:manage, others for those with registry:update on one of their registries."
+  trustRules(
+    "How many at most; capped at 100."
+    first: Int = 25
+    "The cursor after which to continue; of the same direction."
+    after: String
+    "Which ones."
+    filter: TrustRuleFilter
+    "Which way to order by the time of making."
+    direction: Direction! = ASC
+  ): TrustRuleConnection @open(reason: "which rules are listed depends on what each of them lets somebody into")
+  "What is known of the identity tokens of CI services, to write trust rules by."
+  trustPresets: [TrustPreset!] @can(action: "organization:read")
+  "How an identity would fare with a trust rule, by an identity token, which is verified as in an exchange, or by claims; give one of the two. Nothing is recorded, and the token is kept nowhere."
+  testTrustRule(
+    "The trust rule."
+    rule: ID!
+    "An identity token. One that is expired is compared, too."
+    token: String
+    "Claims."
+    claims: [TrustClaimInput!]
+  ): TrustTest @open(reason: "whoever may see the rule may test it; for others it does not exist")
 }
 
 # ---------------------------------------------------------------- mutations
@@ -2381,6 +2559,13 @@ type Mutation {
   "End a token for good."
   revokeToken(input: RevokeTokenInput!): RevokeTokenPayload
     @open(reason: "ending one's own token needs nothing; anybody else's needs token:manage, without which it does not exist")
+
+  "Trust an outside issuer's identities. A rule of registries needs registry:update on each and all that the role allows there; one of a service account needs token:manage and what the account may."
+  createTrustRule(input: CreateTrustRuleInput!): CreateTrustRulePayload @open(reason: "what it takes depends on what the rule lets somebody into")
+  "Replace all of a trust rule. It needs what deleting it and making the new one need. Tokens that were exchanged by it end, unless nothing changes."
+  updateTrustRule(input: UpdateTrustRuleInput!): UpdateTrustRulePayload @open(reason: "what it takes depends on what the rule lets somebody into")
+  "Delete a trust rule. Tokens that were exchanged by it end."
+  deleteTrustRule(input: DeleteTrustRuleInput!): DeleteTrustRulePayload @open(reason: "what it takes depends on what the rule lets somebody into")
 }
 
 "A source of packages. Give exactly one of registry, remote and newRemote."
@@ -3149,6 +3334,84 @@ type RevokeTokenPayload {
   userErrors: [UserError!]!
 }
 
+# ---------------------------------------------------------------- inputs of trust rules
+
+"A claim and its value."
+input TrustClaimInput {
+  "The name of the claim, such as repository."
+  name: String!
+  "The value, such as acme/widgets; see TrustClaim for * in it."
+  value: String!
+}
+
+"What a trust rule says."
+input TrustRuleInput {
+  "Unique in the organization; at most 100 characters."
+  name: String!
+  "What it is for; at most 500 characters."
+  description: String! = ""
+  "What kind of service the issuer is. Of one that is known, only the claims that it has can be named."
+  provider: TrustProvider! = OTHER
+  "The issuer, an https address exactly as its tokens name it; needed for OTHER and for self-managed installations."
+  issuer: String
+  "What an identity token must say; 1 to 20 claims, of which at least one that says whose it is, without a *."
+  claims: [TrustClaimInput!]!
+  "The name of the service account whose rights the tokens shall have."
+  serviceAccount: String
+  "The registries that the tokens shall reach, at most 50; with a service account, those that they are limited to."
+  registries: [ID!]
+  "Whether the tokens may do more than read."
+  write: Boolean! = false
+  "Patterns of the package names that the tokens may write to; all when not given."
+  packages: [String!]
+  "How long after its first exchange one identity token may be exchanged again: PT0S for once only, P1D at most."
+  reuse: Duration! = "PT1H"
+}
+
+"A new trust rule."
+input CreateTrustRuleInput {
+  "What it says."
+  rule: TrustRuleInput!
+}
+
+"The answer to createTrustRule."
+type CreateTrustRulePayload {
+  "The new trust rule; null when there are user errors."
+  trustRule: TrustRule
+  "What is wrong with the input."
+  userErrors: [UserError!]!
+}
+
+"Another content of a trust rule."
+input UpdateTrustRuleInput {
+  "Which one."
+  trustRule: ID!
+  "What it says from now on."
+  rule: TrustRuleInput!
+}
+
+"The answer to updateTrustRule."
+type UpdateTrustRulePayload {
+  "The trust rule as it is now; null when there are user errors."
+  trustRule: TrustRule
+  "What is wrong with the input."
+  userErrors: [UserError!]!
+}
+
+"The end of a trust rule."
+input DeleteTrustRuleInput {
+  "Which one."
+  trustRule: ID!
+}
+
+"The answer to deleteTrustRule."
+type DeleteTrustRulePayload {
+  "The id of the trust rule, which is of no use now; null when there are user errors."
+  trustRule: ID
+  "Why it cannot be deleted."
+  userErrors: [UserError!]!
+}
+
 # ---------------------------------------------------------------- subscriptions
 
 "What can be followed, as server-sent events."
@@ -3389,6 +3652,16 @@ func (ec *executionContext) childFields_CreateTokenPayload(ctx context.Context, 
 	return nil, fmt.Errorf("no field named %q was found under type CreateTokenPayload", field.Name)
 }
 
+func (ec *executionContext) childFields_CreateTrustRulePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "trustRule":
+		return ec.fieldContext_CreateTrustRulePayload_trustRule(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_CreateTrustRulePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CreateTrustRulePayload", field.Name)
+}
+
 func (ec *executionContext) childFields_Decision(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -3455,6 +3728,16 @@ func (ec *executionContext) childFields_DeleteRegistryPayload(ctx context.Contex
 		return ec.fieldContext_DeleteRegistryPayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type DeleteRegistryPayload", field.Name)
+}
+
+func (ec *executionContext) childFields_DeleteTrustRulePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "trustRule":
+		return ec.fieldContext_DeleteTrustRulePayload_trustRule(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_DeleteTrustRulePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeleteTrustRulePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_DeleteVersionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4567,6 +4850,120 @@ func (ec *executionContext) childFields_TombstoneEdge(ctx context.Context, field
 	return nil, fmt.Errorf("no field named %q was found under type TombstoneEdge", field.Name)
 }
 
+func (ec *executionContext) childFields_TrustClaim(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_TrustClaim_name(ctx, field)
+	case "value":
+		return ec.fieldContext_TrustClaim_value(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TrustClaim", field.Name)
+}
+
+func (ec *executionContext) childFields_TrustPreset(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "provider":
+		return ec.fieldContext_TrustPreset_provider(ctx, field)
+	case "issuer":
+		return ec.fieldContext_TrustPreset_issuer(ctx, field)
+	case "claims":
+		return ec.fieldContext_TrustPreset_claims(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TrustPreset", field.Name)
+}
+
+func (ec *executionContext) childFields_TrustPresetClaim(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_TrustPresetClaim_name(ctx, field)
+	case "doc":
+		return ec.fieldContext_TrustPresetClaim_doc(ctx, field)
+	case "example":
+		return ec.fieldContext_TrustPresetClaim_example(ctx, field)
+	case "identifies":
+		return ec.fieldContext_TrustPresetClaim_identifies(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TrustPresetClaim", field.Name)
+}
+
+func (ec *executionContext) childFields_TrustRule(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_TrustRule_id(ctx, field)
+	case "name":
+		return ec.fieldContext_TrustRule_name(ctx, field)
+	case "description":
+		return ec.fieldContext_TrustRule_description(ctx, field)
+	case "provider":
+		return ec.fieldContext_TrustRule_provider(ctx, field)
+	case "issuer":
+		return ec.fieldContext_TrustRule_issuer(ctx, field)
+	case "claims":
+		return ec.fieldContext_TrustRule_claims(ctx, field)
+	case "serviceAccount":
+		return ec.fieldContext_TrustRule_serviceAccount(ctx, field)
+	case "registries":
+		return ec.fieldContext_TrustRule_registries(ctx, field)
+	case "write":
+		return ec.fieldContext_TrustRule_write(ctx, field)
+	case "packages":
+		return ec.fieldContext_TrustRule_packages(ctx, field)
+	case "reuse":
+		return ec.fieldContext_TrustRule_reuse(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_TrustRule_createdAt(ctx, field)
+	case "lastUsedAt":
+		return ec.fieldContext_TrustRule_lastUsedAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TrustRule", field.Name)
+}
+
+func (ec *executionContext) childFields_TrustRuleConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_TrustRuleConnection_edges(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_TrustRuleConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TrustRuleConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_TrustRuleEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_TrustRuleEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_TrustRuleEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TrustRuleEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_TrustTest(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "matches":
+		return ec.fieldContext_TrustTest_matches(ctx, field)
+	case "problem":
+		return ec.fieldContext_TrustTest_problem(ctx, field)
+	case "claims":
+		return ec.fieldContext_TrustTest_claims(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TrustTest", field.Name)
+}
+
+func (ec *executionContext) childFields_TrustTestClaim(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_TrustTestClaim_name(ctx, field)
+	case "wanted":
+		return ec.fieldContext_TrustTestClaim_wanted(ctx, field)
+	case "given":
+		return ec.fieldContext_TrustTestClaim_given(ctx, field)
+	case "matches":
+		return ec.fieldContext_TrustTestClaim_matches(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type TrustTestClaim", field.Name)
+}
+
 func (ec *executionContext) childFields_UndeleteRegistryPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "registry":
@@ -4605,6 +5002,16 @@ func (ec *executionContext) childFields_UpdateRulePayload(ctx context.Context, f
 		return ec.fieldContext_UpdateRulePayload_userErrors(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type UpdateRulePayload", field.Name)
+}
+
+func (ec *executionContext) childFields_UpdateTrustRulePayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "trustRule":
+		return ec.fieldContext_UpdateTrustRulePayload_trustRule(ctx, field)
+	case "userErrors":
+		return ec.fieldContext_UpdateTrustRulePayload_userErrors(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type UpdateTrustRulePayload", field.Name)
 }
 
 func (ec *executionContext) childFields_UploadVersionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -5051,12 +5458,40 @@ func (ec *executionContext) field_Mutation_createToken_args(ctx context.Context,
 	return args, nil
 }
 
+func (ec *executionContext) field_Mutation_createTrustRule_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (api.CreateTrustRuleInput, error) {
+			return ec.unmarshalNCreateTrustRuleInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐCreateTrustRuleInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
 func (ec *executionContext) field_Mutation_deleteRegistry_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (api.DeleteRegistryInput, error) {
 			return ec.unmarshalNDeleteRegistryInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDeleteRegistryInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_deleteTrustRule_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (api.DeleteTrustRuleInput, error) {
+			return ec.unmarshalNDeleteTrustRuleInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDeleteTrustRuleInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -5421,6 +5856,20 @@ func (ec *executionContext) field_Mutation_updateRule_args(ctx context.Context, 
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
 		func(ctx context.Context, v any) (api.UpdateRuleInput, error) {
 			return ec.unmarshalNUpdateRuleInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUpdateRuleInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_updateTrustRule_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (api.UpdateTrustRuleInput, error) {
+			return ec.unmarshalNUpdateTrustRuleInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUpdateTrustRuleInput(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -5975,6 +6424,36 @@ func (ec *executionContext) field_Query_remotes_args(ctx context.Context, rawArg
 	return args, nil
 }
 
+func (ec *executionContext) field_Query_testTrustRule_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "rule",
+		func(ctx context.Context, v any) (api.ID, error) {
+			return ec.unmarshalNID2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["rule"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "token",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["token"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "claims",
+		func(ctx context.Context, v any) ([]*api.TrustClaimInput, error) {
+			return ec.unmarshalOTrustClaimInput2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐTrustClaimInputᚄ(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["claims"] = arg2
+	return args, nil
+}
+
 func (ec *executionContext) field_Query_tokens_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
 	var err error
 	args := map[string]any{}
@@ -6032,6 +6511,44 @@ func (ec *executionContext) field_Query_tombstones_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["open"] = arg3
+	return args, nil
+}
+
+func (ec *executionContext) field_Query_trustRules_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
+	arg2, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
+		func(ctx context.Context, v any) (*api.TrustRuleFilter, error) {
+			return ec.unmarshalOTrustRuleFilter2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐTrustRuleFilter(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["filter"] = arg2
+	arg3, err := graphql.ProcessArgField(ctx, rawArgs, "direction",
+		func(ctx context.Context, v any) (api.Direction, error) {
+			return ec.unmarshalNDirection2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDirection(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["direction"] = arg3
 	return args, nil
 }
 
@@ -8063,6 +8580,70 @@ func (ec *executionContext) fieldContext_CreateTokenPayload_userErrors(_ context
 	return fc, nil
 }
 
+func (ec *executionContext) _CreateTrustRulePayload_trustRule(ctx context.Context, field graphql.CollectedField, obj *api.CreateTrustRulePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateTrustRulePayload_trustRule(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TrustRule, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *access.TrustRule) graphql.Marshaler {
+			return ec.marshalOTrustRule2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋaccessᚐTrustRule(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_CreateTrustRulePayload_trustRule(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateTrustRulePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TrustRule(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _CreateTrustRulePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *api.CreateTrustRulePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_CreateTrustRulePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_CreateTrustRulePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "CreateTrustRulePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Decision_id(ctx context.Context, field graphql.CollectedField, obj *audit.Recorded) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -8631,6 +9212,61 @@ func (ec *executionContext) _DeleteRegistryPayload_userErrors(ctx context.Contex
 func (ec *executionContext) fieldContext_DeleteRegistryPayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "DeleteRegistryPayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _DeleteTrustRulePayload_trustRule(ctx context.Context, field graphql.CollectedField, obj *api.DeleteTrustRulePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteTrustRulePayload_trustRule(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TrustRule, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.ID) graphql.Marshaler {
+			return ec.marshalOID2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteTrustRulePayload_trustRule(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("DeleteTrustRulePayload", field, false, false, "ID")
+}
+
+func (ec *executionContext) _DeleteTrustRulePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *api.DeleteTrustRulePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_DeleteTrustRulePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_DeleteTrustRulePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "DeleteTrustRulePayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -13978,6 +14614,138 @@ func (ec *executionContext) fieldContext_Mutation_revokeToken(ctx context.Contex
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_createTrustRule(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_createTrustRule(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().CreateTrustRule(ctx, fc.Args["input"].(api.CreateTrustRuleInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.CreateTrustRulePayload) graphql.Marshaler {
+			return ec.marshalOCreateTrustRulePayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐCreateTrustRulePayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_createTrustRule(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_CreateTrustRulePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_createTrustRule_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_updateTrustRule(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_updateTrustRule(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().UpdateTrustRule(ctx, fc.Args["input"].(api.UpdateTrustRuleInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.UpdateTrustRulePayload) graphql.Marshaler {
+			return ec.marshalOUpdateTrustRulePayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUpdateTrustRulePayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_updateTrustRule(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UpdateTrustRulePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_updateTrustRule_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_deleteTrustRule(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_deleteTrustRule(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().DeleteTrustRule(ctx, fc.Args["input"].(api.DeleteTrustRuleInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.DeleteTrustRulePayload) graphql.Marshaler {
+			return ec.marshalODeleteTrustRulePayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDeleteTrustRulePayload(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_deleteTrustRule(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_DeleteTrustRulePayload(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_deleteTrustRule_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _NameSwitch_registry(ctx context.Context, field graphql.CollectedField, obj *intake.NameSwitch) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -17760,6 +18528,144 @@ func (ec *executionContext) fieldContext_Query_tokens(ctx context.Context, field
 	}()
 	ctx = graphql.WithFieldContext(ctx, fc)
 	if fc.Args, err = ec.field_Query_tokens_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_trustRules(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_trustRules(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().TrustRules(ctx, fc.Args["first"].(*int), fc.Args["after"].(*string), fc.Args["filter"].(*api.TrustRuleFilter), fc.Args["direction"].(api.Direction))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.TrustRuleConnection) graphql.Marshaler {
+			return ec.marshalOTrustRuleConnection2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐTrustRuleConnection(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_trustRules(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TrustRuleConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_trustRules_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_trustPresets(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_trustPresets(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Query().TrustPresets(ctx)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				action, err := ec.unmarshalNString2string(ctx, "organization:read")
+				if err != nil {
+					var zeroVal []*access.TrustPreset
+					return zeroVal, err
+				}
+				if ec.Directives.Can == nil {
+					var zeroVal []*access.TrustPreset
+					return zeroVal, errors.New("directive can is not implemented")
+				}
+				return ec.Directives.Can(ctx, nil, directive0, action, nil)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v []*access.TrustPreset) graphql.Marshaler {
+			return ec.marshalOTrustPreset2ᚕᚖsluiceᚗdevᚋsluiceᚋtenantsᚋaccessᚐTrustPresetᚄ(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_trustPresets(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TrustPreset(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Query_testTrustRule(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Query_testTrustRule(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Query().TestTrustRule(ctx, fc.Args["rule"].(api.ID), fc.Args["token"].(*string), fc.Args["claims"].([]*api.TrustClaimInput))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.TrustTest) graphql.Marshaler {
+			return ec.marshalOTrustTest2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐTrustTest(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Query_testTrustRule(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Query",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TrustTest(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Query_testTrustRule_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
 	}
@@ -21756,6 +22662,828 @@ func (ec *executionContext) fieldContext_TombstoneEdge_node(_ context.Context, f
 	return fc, nil
 }
 
+func (ec *executionContext) _TrustClaim_name(ctx context.Context, field graphql.CollectedField, obj *api.TrustClaim) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TrustClaim_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TrustClaim_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TrustClaim", field, false, false, "String")
+}
+
+func (ec *executionContext) _TrustClaim_value(ctx context.Context, field graphql.CollectedField, obj *api.TrustClaim) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TrustClaim_value(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Value, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TrustClaim_value(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TrustClaim", field, false, false, "String")
+}
+
+func (ec *executionContext) _TrustPreset_provider(ctx context.Context, field graphql.CollectedField, obj *access.TrustPreset) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TrustPreset_provider(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Provider, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v access.TrustProvider) graphql.Marshaler {
+			return ec.marshalNTrustProvider2sluiceᚗdevᚋsluiceᚋtenantsᚋaccessᚐTrustProvider(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TrustPreset_provider(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TrustPreset", field, false, false, "TrustProvider")
+}
+
+func (ec *executionContext) _TrustPreset_issuer(ctx context.Context, field graphql.CollectedField, obj *access.TrustPreset) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TrustPreset_issuer(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Issuer, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TrustPreset_issuer(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TrustPreset", field, false, false, "String")
+}
+
+func (ec *executionContext) _TrustPreset_claims(ctx context.Context, field graphql.CollectedField, obj *access.TrustPreset) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TrustPreset_claims(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Claims, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []access.PresetClaim) graphql.Marshaler {
+			return ec.marshalNTrustPresetClaim2ᚕsluiceᚗdevᚋsluiceᚋtenantsᚋaccessᚐPresetClaimᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TrustPreset_claims(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TrustPreset",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TrustPresetClaim(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TrustPresetClaim_name(ctx context.Context, field graphql.CollectedField, obj *access.PresetClaim) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TrustPresetClaim_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TrustPresetClaim_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TrustPresetClaim", field, false, false, "String")
+}
+
+func (ec *executionContext) _TrustPresetClaim_doc(ctx context.Context, field graphql.CollectedField, obj *access.PresetClaim) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TrustPresetClaim_doc(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Doc, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TrustPresetClaim_doc(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TrustPresetClaim", field, false, false, "String")
+}
+
+func (ec *executionContext) _TrustPresetClaim_example(ctx context.Context, field graphql.CollectedField, obj *access.PresetClaim) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TrustPresetClaim_example(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Example, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TrustPresetClaim_example(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TrustPresetClaim", field, false, false, "String")
+}
+
+func (ec *executionContext) _TrustPresetClaim_identifies(ctx context.Context, field graphql.CollectedField, obj *access.PresetClaim) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TrustPresetClaim_identifies(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Identifies, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TrustPresetClaim_identifies(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TrustPresetClaim", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _TrustRule_id(ctx context.Context, field graphql.CollectedField, obj *access.TrustRule) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TrustRule_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.TrustRule().ID(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.ID) graphql.Marshaler {
+			return ec.marshalNID2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TrustRule_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TrustRule", field, true, true, "ID")
+}
+
+func (ec *executionContext) _TrustRule_name(ctx context.Context, field graphql.CollectedField, obj *access.TrustRule) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TrustRule_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TrustRule_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TrustRule", field, false, false, "String")
+}
+
+func (ec *executionContext) _TrustRule_description(ctx context.Context, field graphql.CollectedField, obj *access.TrustRule) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TrustRule_description(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Description, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TrustRule_description(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TrustRule", field, false, false, "String")
+}
+
+func (ec *executionContext) _TrustRule_provider(ctx context.Context, field graphql.CollectedField, obj *access.TrustRule) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TrustRule_provider(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Provider, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v access.TrustProvider) graphql.Marshaler {
+			return ec.marshalNTrustProvider2sluiceᚗdevᚋsluiceᚋtenantsᚋaccessᚐTrustProvider(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TrustRule_provider(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TrustRule", field, false, false, "TrustProvider")
+}
+
+func (ec *executionContext) _TrustRule_issuer(ctx context.Context, field graphql.CollectedField, obj *access.TrustRule) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TrustRule_issuer(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Issuer, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TrustRule_issuer(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TrustRule", field, false, false, "String")
+}
+
+func (ec *executionContext) _TrustRule_claims(ctx context.Context, field graphql.CollectedField, obj *access.TrustRule) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TrustRule_claims(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.TrustRule().Claims(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.TrustClaim) graphql.Marshaler {
+			return ec.marshalNTrustClaim2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐTrustClaimᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TrustRule_claims(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TrustRule",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TrustClaim(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TrustRule_serviceAccount(ctx context.Context, field graphql.CollectedField, obj *access.TrustRule) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TrustRule_serviceAccount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.TrustRule().ServiceAccount(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_TrustRule_serviceAccount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TrustRule", field, true, true, "String")
+}
+
+func (ec *executionContext) _TrustRule_registries(ctx context.Context, field graphql.CollectedField, obj *access.TrustRule) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TrustRule_registries(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.TrustRule().Registries(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*ent.Registry) graphql.Marshaler {
+			return ec.marshalORegistry2ᚕᚖsluiceᚗdevᚋsluiceᚋentᚐRegistryᚄ(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_TrustRule_registries(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TrustRule",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_Registry(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TrustRule_write(ctx context.Context, field graphql.CollectedField, obj *access.TrustRule) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TrustRule_write(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Write, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TrustRule_write(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TrustRule", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _TrustRule_packages(ctx context.Context, field graphql.CollectedField, obj *access.TrustRule) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TrustRule_packages(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Packages, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []string) graphql.Marshaler {
+			return ec.marshalNString2ᚕstringᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TrustRule_packages(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TrustRule", field, false, false, "String")
+}
+
+func (ec *executionContext) _TrustRule_reuse(ctx context.Context, field graphql.CollectedField, obj *access.TrustRule) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TrustRule_reuse(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reuse, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Duration) graphql.Marshaler {
+			return ec.marshalNDuration2timeᚐDuration(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TrustRule_reuse(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TrustRule", field, false, false, "Duration")
+}
+
+func (ec *executionContext) _TrustRule_createdAt(ctx context.Context, field graphql.CollectedField, obj *access.TrustRule) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TrustRule_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TrustRule_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TrustRule", field, false, false, "Time")
+}
+
+func (ec *executionContext) _TrustRule_lastUsedAt(ctx context.Context, field graphql.CollectedField, obj *access.TrustRule) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TrustRule_lastUsedAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.LastUsedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *time.Time) graphql.Marshaler {
+			return ec.marshalOTime2ᚖtimeᚐTime(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_TrustRule_lastUsedAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TrustRule", field, false, false, "Time")
+}
+
+func (ec *executionContext) _TrustRuleConnection_edges(ctx context.Context, field graphql.CollectedField, obj *api.TrustRuleConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TrustRuleConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.TrustRuleEdge) graphql.Marshaler {
+			return ec.marshalNTrustRuleEdge2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐTrustRuleEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TrustRuleConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TrustRuleConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TrustRuleEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TrustRuleConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *api.TrustRuleConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TrustRuleConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *api.PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TrustRuleConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TrustRuleConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TrustRuleEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *api.TrustRuleEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TrustRuleEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TrustRuleEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TrustRuleEdge", field, false, false, "String")
+}
+
+func (ec *executionContext) _TrustRuleEdge_node(ctx context.Context, field graphql.CollectedField, obj *api.TrustRuleEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TrustRuleEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *access.TrustRule) graphql.Marshaler {
+			return ec.marshalNTrustRule2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋaccessᚐTrustRule(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TrustRuleEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TrustRuleEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TrustRule(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TrustTest_matches(ctx context.Context, field graphql.CollectedField, obj *api.TrustTest) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TrustTest_matches(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Matches, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TrustTest_matches(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TrustTest", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _TrustTest_problem(ctx context.Context, field graphql.CollectedField, obj *api.TrustTest) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TrustTest_problem(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Problem, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_TrustTest_problem(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TrustTest", field, false, false, "String")
+}
+
+func (ec *executionContext) _TrustTest_claims(ctx context.Context, field graphql.CollectedField, obj *api.TrustTest) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TrustTest_claims(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Claims, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*access.ClaimTest) graphql.Marshaler {
+			return ec.marshalNTrustTestClaim2ᚕᚖsluiceᚗdevᚋsluiceᚋtenantsᚋaccessᚐClaimTestᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TrustTest_claims(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "TrustTest",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TrustTestClaim(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _TrustTestClaim_name(ctx context.Context, field graphql.CollectedField, obj *access.ClaimTest) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TrustTestClaim_name(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Name, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TrustTestClaim_name(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TrustTestClaim", field, false, false, "String")
+}
+
+func (ec *executionContext) _TrustTestClaim_wanted(ctx context.Context, field graphql.CollectedField, obj *access.ClaimTest) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TrustTestClaim_wanted(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Wanted, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TrustTestClaim_wanted(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TrustTestClaim", field, false, false, "String")
+}
+
+func (ec *executionContext) _TrustTestClaim_given(ctx context.Context, field graphql.CollectedField, obj *access.ClaimTest) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TrustTestClaim_given(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.TrustTestClaim().Given(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_TrustTestClaim_given(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TrustTestClaim", field, true, true, "String")
+}
+
+func (ec *executionContext) _TrustTestClaim_matches(ctx context.Context, field graphql.CollectedField, obj *access.ClaimTest) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_TrustTestClaim_matches(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Matches, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_TrustTestClaim_matches(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("TrustTestClaim", field, false, false, "Boolean")
+}
+
 func (ec *executionContext) _UndeleteRegistryPayload_registry(ctx context.Context, field graphql.CollectedField, obj *api.UndeleteRegistryPayload) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -22002,6 +23730,70 @@ func (ec *executionContext) _UpdateRulePayload_userErrors(ctx context.Context, f
 func (ec *executionContext) fieldContext_UpdateRulePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	fc = &graphql.FieldContext{
 		Object:     "UpdateRulePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_UserError(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UpdateTrustRulePayload_trustRule(ctx context.Context, field graphql.CollectedField, obj *api.UpdateTrustRulePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateTrustRulePayload_trustRule(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.TrustRule, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *access.TrustRule) graphql.Marshaler {
+			return ec.marshalOTrustRule2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋaccessᚐTrustRule(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateTrustRulePayload_trustRule(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateTrustRulePayload",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_TrustRule(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _UpdateTrustRulePayload_userErrors(ctx context.Context, field graphql.CollectedField, obj *api.UpdateTrustRulePayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_UpdateTrustRulePayload_userErrors(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserErrors, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []*api.UserError) graphql.Marshaler {
+			return ec.marshalNUserError2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUserErrorᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_UpdateTrustRulePayload_userErrors(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "UpdateTrustRulePayload",
 		Field:      field,
 		IsMethod:   false,
 		IsResolver: false,
@@ -25137,6 +26929,48 @@ func UnmarshalCreateTokenInput(ctx context.Context, raw any) (api.CreateTokenInp
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputCreateTrustRuleInput(ctx context.Context, obj any) (api.CreateTrustRuleInput, error) {
+	var it api.CreateTrustRuleInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"rule"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "rule":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rule"))
+			data, err := ec.unmarshalNTrustRuleInput2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐTrustRuleInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Rule = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalCreateTrustRuleInput unmarshals raw into the CreateTrustRuleInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalCreateTrustRuleInput(ctx context.Context, raw any) (api.CreateTrustRuleInput, error) {
+	var out api.CreateTrustRuleInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "CreateTrustRuleInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputCredentialInput(ctx context.Context, obj any) (api.CredentialInput, error) {
 	var it api.CredentialInput
 	if obj == nil {
@@ -25309,6 +27143,48 @@ func (ec *executionContext) unmarshalInputDeleteRegistryInput(ctx context.Contex
 func UnmarshalDeleteRegistryInput(ctx context.Context, raw any) (api.DeleteRegistryInput, error) {
 	var out api.DeleteRegistryInput
 	err := graphql.UnmarshalNamedInputFromContext(ctx, "DeleteRegistryInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputDeleteTrustRuleInput(ctx context.Context, obj any) (api.DeleteTrustRuleInput, error) {
+	var it api.DeleteTrustRuleInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"trustRule"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "trustRule":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("trustRule"))
+			data, err := ec.unmarshalNID2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.TrustRule = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalDeleteTrustRuleInput unmarshals raw into the DeleteTrustRuleInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalDeleteTrustRuleInput(ctx context.Context, raw any) (api.DeleteTrustRuleInput, error) {
+	var out api.DeleteTrustRuleInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "DeleteTrustRuleInput", raw, &out)
 	return out, err
 }
 
@@ -26976,6 +28852,243 @@ func UnmarshalSetTagInput(ctx context.Context, raw any) (api.SetTagInput, error)
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputTrustClaimInput(ctx context.Context, obj any) (api.TrustClaimInput, error) {
+	var it api.TrustClaimInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"name", "value"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "value":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("value"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Value = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalTrustClaimInput unmarshals raw into the TrustClaimInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalTrustClaimInput(ctx context.Context, raw any) (api.TrustClaimInput, error) {
+	var out api.TrustClaimInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "TrustClaimInput", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputTrustRuleFilter(ctx context.Context, obj any) (api.TrustRuleFilter, error) {
+	var it api.TrustRuleFilter
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"registry", "serviceAccount", "issuer", "provider", "search"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "registry":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("registry"))
+			data, err := ec.unmarshalOID2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Registry = data
+		case "serviceAccount":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("serviceAccount"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ServiceAccount = data
+		case "issuer":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("issuer"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Issuer = data
+		case "provider":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("provider"))
+			data, err := ec.unmarshalOTrustProvider2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋaccessᚐTrustProvider(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Provider = data
+		case "search":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("search"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Search = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalTrustRuleFilter unmarshals raw into the TrustRuleFilter input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalTrustRuleFilter(ctx context.Context, raw any) (api.TrustRuleFilter, error) {
+	var out api.TrustRuleFilter
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "TrustRuleFilter", raw, &out)
+	return out, err
+}
+
+func (ec *executionContext) unmarshalInputTrustRuleInput(ctx context.Context, obj any) (api.TrustRuleInput, error) {
+	var it api.TrustRuleInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	if _, present := asMap["description"]; !present {
+		asMap["description"] = ""
+	}
+	if _, present := asMap["provider"]; !present {
+		asMap["provider"] = "OTHER"
+	}
+	if _, present := asMap["write"]; !present {
+		asMap["write"] = false
+	}
+	if _, present := asMap["reuse"]; !present {
+		asMap["reuse"] = "PT1H"
+	}
+
+	fieldsInOrder := [...]string{"name", "description", "provider", "issuer", "claims", "serviceAccount", "registries", "write", "packages", "reuse"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "name":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("name"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Name = data
+		case "description":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("description"))
+			data, err := ec.unmarshalNString2string(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Description = data
+		case "provider":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("provider"))
+			data, err := ec.unmarshalNTrustProvider2sluiceᚗdevᚋsluiceᚋtenantsᚋaccessᚐTrustProvider(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Provider = data
+		case "issuer":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("issuer"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Issuer = data
+		case "claims":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("claims"))
+			data, err := ec.unmarshalNTrustClaimInput2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐTrustClaimInputᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Claims = data
+		case "serviceAccount":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("serviceAccount"))
+			data, err := ec.unmarshalOString2ᚖstring(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.ServiceAccount = data
+		case "registries":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("registries"))
+			data, err := ec.unmarshalOID2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐIDᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Registries = data
+		case "write":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("write"))
+			data, err := ec.unmarshalNBoolean2bool(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Write = data
+		case "packages":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("packages"))
+			data, err := ec.unmarshalOString2ᚕstringᚄ(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Packages = data
+		case "reuse":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("reuse"))
+			data, err := ec.unmarshalNDuration2timeᚐDuration(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Reuse = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalTrustRuleInput unmarshals raw into the TrustRuleInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalTrustRuleInput(ctx context.Context, raw any) (api.TrustRuleInput, error) {
+	var out api.TrustRuleInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "TrustRuleInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputUndeleteRegistryInput(ctx context.Context, obj any) (api.UndeleteRegistryInput, error) {
 	var it api.UndeleteRegistryInput
 	if obj == nil {
@@ -27270,6 +29383,55 @@ func UnmarshalUpdateRuleInput(ctx context.Context, raw any) (api.UpdateRuleInput
 	return out, err
 }
 
+func (ec *executionContext) unmarshalInputUpdateTrustRuleInput(ctx context.Context, obj any) (api.UpdateTrustRuleInput, error) {
+	var it api.UpdateTrustRuleInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"trustRule", "rule"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "trustRule":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("trustRule"))
+			data, err := ec.unmarshalNID2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐID(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.TrustRule = data
+		case "rule":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("rule"))
+			data, err := ec.unmarshalNTrustRuleInput2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐTrustRuleInput(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.Rule = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalUpdateTrustRuleInput unmarshals raw into the UpdateTrustRuleInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalUpdateTrustRuleInput(ctx context.Context, raw any) (api.UpdateTrustRuleInput, error) {
+	var out api.UpdateTrustRuleInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "UpdateTrustRuleInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputUploadVersionInput(ctx context.Context, obj any) (api.UploadVersionInput, error) {
 	var it api.UploadVersionInput
 	if obj == nil {
@@ -27408,6 +29570,13 @@ func (ec *executionContext) _Node(ctx context.Context, sel ast.SelectionSet, obj
 			return graphql.Null
 		}
 		return ec._Upstream(ctx, sel, obj)
+	case access.TrustRule:
+		return ec._TrustRule(ctx, sel, &obj)
+	case *access.TrustRule:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._TrustRule(ctx, sel, obj)
 	case ent.Tombstone:
 		return ec._Tombstone(ctx, sel, &obj)
 	case *ent.Tombstone:
@@ -28325,6 +30494,44 @@ func (ec *executionContext) _CreateTokenPayload(ctx context.Context, sel ast.Sel
 	return out
 }
 
+var createTrustRulePayloadImplementors = []string{"CreateTrustRulePayload"}
+
+func (ec *executionContext) _CreateTrustRulePayload(ctx context.Context, sel ast.SelectionSet, obj *api.CreateTrustRulePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, createTrustRulePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("CreateTrustRulePayload")
+		case "trustRule":
+			out.Values[i] = ec._CreateTrustRulePayload_trustRule(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._CreateTrustRulePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var decisionImplementors = []string{"Decision", "Node"}
 
 func (ec *executionContext) _Decision(ctx context.Context, sel ast.SelectionSet, obj *audit.Recorded) graphql.Marshaler {
@@ -28535,6 +30742,44 @@ func (ec *executionContext) _DeleteRegistryPayload(ctx context.Context, sel ast.
 			}
 		case "userErrors":
 			out.Values[i] = ec._DeleteRegistryPayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var deleteTrustRulePayloadImplementors = []string{"DeleteTrustRulePayload"}
+
+func (ec *executionContext) _DeleteTrustRulePayload(ctx context.Context, sel ast.SelectionSet, obj *api.DeleteTrustRulePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, deleteTrustRulePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("DeleteTrustRulePayload")
+		case "trustRule":
+			out.Values[i] = ec._DeleteTrustRulePayload_trustRule(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._DeleteTrustRulePayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -30051,6 +32296,27 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "createTrustRule":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_createTrustRule(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "updateTrustRule":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_updateTrustRule(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "deleteTrustRule":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_deleteTrustRule(ctx, field)
+			})
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
 		}
@@ -31312,6 +33578,24 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 				true, false,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._Query_tokens(ctx, field)
+				})
+		case "trustRules":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_trustRules(ctx, field)
+				})
+		case "trustPresets":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_trustPresets(ctx, field)
+				})
+		case "testTrustRule":
+			out.ResolveRootConcurrently(innerCtx, ec.OperationContext, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._Query_testTrustRule(ctx, field)
 				})
 		case "__type":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
@@ -32921,6 +35205,400 @@ func (ec *executionContext) _TombstoneEdge(ctx context.Context, sel ast.Selectio
 	return out
 }
 
+var trustClaimImplementors = []string{"TrustClaim"}
+
+func (ec *executionContext) _TrustClaim(ctx context.Context, sel ast.SelectionSet, obj *api.TrustClaim) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, trustClaimImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("TrustClaim")
+		case "name":
+			out.Values[i] = ec._TrustClaim_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "value":
+			out.Values[i] = ec._TrustClaim_value(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var trustPresetImplementors = []string{"TrustPreset"}
+
+func (ec *executionContext) _TrustPreset(ctx context.Context, sel ast.SelectionSet, obj *access.TrustPreset) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, trustPresetImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("TrustPreset")
+		case "provider":
+			out.Values[i] = ec._TrustPreset_provider(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "issuer":
+			out.Values[i] = ec._TrustPreset_issuer(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "claims":
+			out.Values[i] = ec._TrustPreset_claims(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var trustPresetClaimImplementors = []string{"TrustPresetClaim"}
+
+func (ec *executionContext) _TrustPresetClaim(ctx context.Context, sel ast.SelectionSet, obj *access.PresetClaim) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, trustPresetClaimImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("TrustPresetClaim")
+		case "name":
+			out.Values[i] = ec._TrustPresetClaim_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "doc":
+			out.Values[i] = ec._TrustPresetClaim_doc(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "example":
+			out.Values[i] = ec._TrustPresetClaim_example(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "identifies":
+			out.Values[i] = ec._TrustPresetClaim_identifies(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var trustRuleImplementors = []string{"TrustRule", "Node"}
+
+func (ec *executionContext) _TrustRule(ctx context.Context, sel ast.SelectionSet, obj *access.TrustRule) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, trustRuleImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("TrustRule")
+		case "id":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._TrustRule_id(ctx, field, obj)
+				})
+		case "name":
+			out.Values[i] = ec._TrustRule_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "description":
+			out.Values[i] = ec._TrustRule_description(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "provider":
+			out.Values[i] = ec._TrustRule_provider(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "issuer":
+			out.Values[i] = ec._TrustRule_issuer(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "claims":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._TrustRule_claims(ctx, field, obj)
+				})
+		case "serviceAccount":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._TrustRule_serviceAccount(ctx, field, obj)
+				})
+		case "registries":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._TrustRule_registries(ctx, field, obj)
+				})
+		case "write":
+			out.Values[i] = ec._TrustRule_write(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "packages":
+			out.Values[i] = ec._TrustRule_packages(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "reuse":
+			out.Values[i] = ec._TrustRule_reuse(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "createdAt":
+			out.Values[i] = ec._TrustRule_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "lastUsedAt":
+			out.Values[i] = ec._TrustRule_lastUsedAt(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var trustRuleConnectionImplementors = []string{"TrustRuleConnection"}
+
+func (ec *executionContext) _TrustRuleConnection(ctx context.Context, sel ast.SelectionSet, obj *api.TrustRuleConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, trustRuleConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("TrustRuleConnection")
+		case "edges":
+			out.Values[i] = ec._TrustRuleConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._TrustRuleConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var trustRuleEdgeImplementors = []string{"TrustRuleEdge"}
+
+func (ec *executionContext) _TrustRuleEdge(ctx context.Context, sel ast.SelectionSet, obj *api.TrustRuleEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, trustRuleEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("TrustRuleEdge")
+		case "cursor":
+			out.Values[i] = ec._TrustRuleEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._TrustRuleEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var trustTestImplementors = []string{"TrustTest"}
+
+func (ec *executionContext) _TrustTest(ctx context.Context, sel ast.SelectionSet, obj *api.TrustTest) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, trustTestImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("TrustTest")
+		case "matches":
+			out.Values[i] = ec._TrustTest_matches(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "problem":
+			out.Values[i] = ec._TrustTest_problem(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "claims":
+			out.Values[i] = ec._TrustTest_claims(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var trustTestClaimImplementors = []string{"TrustTestClaim"}
+
+func (ec *executionContext) _TrustTestClaim(ctx context.Context, sel ast.SelectionSet, obj *access.ClaimTest) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, trustTestClaimImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("TrustTestClaim")
+		case "name":
+			out.Values[i] = ec._TrustTestClaim_name(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "wanted":
+			out.Values[i] = ec._TrustTestClaim_wanted(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "given":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, false,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._TrustTestClaim_given(ctx, field, obj)
+				})
+		case "matches":
+			out.Values[i] = ec._TrustTestClaim_matches(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var undeleteRegistryPayloadImplementors = []string{"UndeleteRegistryPayload"}
 
 func (ec *executionContext) _UndeleteRegistryPayload(ctx context.Context, sel ast.SelectionSet, obj *api.UndeleteRegistryPayload) graphql.Marshaler {
@@ -33053,6 +35731,44 @@ func (ec *executionContext) _UpdateRulePayload(ctx context.Context, sel ast.Sele
 			}
 		case "userErrors":
 			out.Values[i] = ec._UpdateRulePayload_userErrors(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var updateTrustRulePayloadImplementors = []string{"UpdateTrustRulePayload"}
+
+func (ec *executionContext) _UpdateTrustRulePayload(ctx context.Context, sel ast.SelectionSet, obj *api.UpdateTrustRulePayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, updateTrustRulePayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("UpdateTrustRulePayload")
+		case "trustRule":
+			out.Values[i] = ec._UpdateTrustRulePayload_trustRule(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userErrors":
+			out.Values[i] = ec._UpdateTrustRulePayload_userErrors(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
 			}
@@ -34115,6 +36831,11 @@ func (ec *executionContext) unmarshalNCreateTokenInput2sluiceᚗdevᚋsluiceᚋg
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) unmarshalNCreateTrustRuleInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐCreateTrustRuleInput(ctx context.Context, v any) (api.CreateTrustRuleInput, error) {
+	res, err := ec.unmarshalInputCreateTrustRuleInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
 func (ec *executionContext) marshalNDecision2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋauditᚐRecorded(ctx context.Context, sel ast.SelectionSet, v *audit.Recorded) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "Decision!")
@@ -34149,6 +36870,11 @@ func (ec *executionContext) marshalNDecisionEdge2ᚖsluiceᚗdevᚋsluiceᚋgrap
 
 func (ec *executionContext) unmarshalNDeleteRegistryInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDeleteRegistryInput(ctx context.Context, v any) (api.DeleteRegistryInput, error) {
 	res, err := ec.unmarshalInputDeleteRegistryInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNDeleteTrustRuleInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDeleteTrustRuleInput(ctx context.Context, v any) (api.DeleteTrustRuleInput, error) {
+	res, err := ec.unmarshalInputDeleteTrustRuleInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -34215,6 +36941,20 @@ func (ec *executionContext) marshalNDirection2sluiceᚗdevᚋsluiceᚋgraphᚋap
 func (ec *executionContext) unmarshalNDropStagedVersionInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDropStagedVersionInput(ctx context.Context, v any) (api.DropStagedVersionInput, error) {
 	res, err := ec.unmarshalInputDropStagedVersionInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNDuration2timeᚐDuration(ctx context.Context, v any) (time.Duration, error) {
+	res, err := api.UnmarshalDuration(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNDuration2timeᚐDuration(ctx context.Context, sel ast.SelectionSet, v time.Duration) graphql.Marshaler {
+	_ = sel
+	res := api.MarshalDuration(v)
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "Duration!")
+	}
+	return res
 }
 
 func (ec *executionContext) unmarshalNEcosystem2sluiceᚗdevᚋsluiceᚋtenantsᚋcoordᚐEcosystem(ctx context.Context, v any) (coord.Ecosystem, error) {
@@ -35484,6 +38224,153 @@ func (ec *executionContext) marshalNTombstoneEdge2ᚖsluiceᚗdevᚋsluiceᚋgra
 	return ec._TombstoneEdge(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNTrustClaim2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐTrustClaimᚄ(ctx context.Context, sel ast.SelectionSet, v []*api.TrustClaim) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNTrustClaim2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐTrustClaim(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNTrustClaim2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐTrustClaim(ctx context.Context, sel ast.SelectionSet, v *api.TrustClaim) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "TrustClaim!")
+		return graphql.Null
+	}
+	return ec._TrustClaim(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNTrustClaimInput2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐTrustClaimInputᚄ(ctx context.Context, v any) ([]*api.TrustClaimInput, error) {
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*api.TrustClaimInput, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNTrustClaimInput2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐTrustClaimInput(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) unmarshalNTrustClaimInput2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐTrustClaimInput(ctx context.Context, v any) (*api.TrustClaimInput, error) {
+	res, err := ec.unmarshalInputTrustClaimInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNTrustPreset2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋaccessᚐTrustPreset(ctx context.Context, sel ast.SelectionSet, v *access.TrustPreset) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "TrustPreset!")
+		return graphql.Null
+	}
+	return ec._TrustPreset(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNTrustPresetClaim2sluiceᚗdevᚋsluiceᚋtenantsᚋaccessᚐPresetClaim(ctx context.Context, sel ast.SelectionSet, v access.PresetClaim) graphql.Marshaler {
+	return ec._TrustPresetClaim(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNTrustPresetClaim2ᚕsluiceᚗdevᚋsluiceᚋtenantsᚋaccessᚐPresetClaimᚄ(ctx context.Context, sel ast.SelectionSet, v []access.PresetClaim) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNTrustPresetClaim2sluiceᚗdevᚋsluiceᚋtenantsᚋaccessᚐPresetClaim(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNTrustProvider2sluiceᚗdevᚋsluiceᚋtenantsᚋaccessᚐTrustProvider(ctx context.Context, v any) (access.TrustProvider, error) {
+	tmp, err := graphql.UnmarshalString(v)
+	res := access.TrustProvider(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNTrustProvider2sluiceᚗdevᚋsluiceᚋtenantsᚋaccessᚐTrustProvider(ctx context.Context, sel ast.SelectionSet, v access.TrustProvider) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalString(string(v))
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "TrustProvider!")
+	}
+	return res
+}
+
+func (ec *executionContext) marshalNTrustRule2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋaccessᚐTrustRule(ctx context.Context, sel ast.SelectionSet, v *access.TrustRule) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "TrustRule!")
+		return graphql.Null
+	}
+	return ec._TrustRule(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNTrustRuleEdge2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐTrustRuleEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []*api.TrustRuleEdge) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNTrustRuleEdge2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐTrustRuleEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNTrustRuleEdge2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐTrustRuleEdge(ctx context.Context, sel ast.SelectionSet, v *api.TrustRuleEdge) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "TrustRuleEdge!")
+		return graphql.Null
+	}
+	return ec._TrustRuleEdge(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalNTrustRuleInput2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐTrustRuleInput(ctx context.Context, v any) (*api.TrustRuleInput, error) {
+	res, err := ec.unmarshalInputTrustRuleInput(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNTrustTestClaim2ᚕᚖsluiceᚗdevᚋsluiceᚋtenantsᚋaccessᚐClaimTestᚄ(ctx context.Context, sel ast.SelectionSet, v []*access.ClaimTest) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNTrustTestClaim2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋaccessᚐClaimTest(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalNTrustTestClaim2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋaccessᚐClaimTest(ctx context.Context, sel ast.SelectionSet, v *access.ClaimTest) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "TrustTestClaim!")
+		return graphql.Null
+	}
+	return ec._TrustTestClaim(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNUndeleteRegistryInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUndeleteRegistryInput(ctx context.Context, v any) (api.UndeleteRegistryInput, error) {
 	res, err := ec.unmarshalInputUndeleteRegistryInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -35501,6 +38388,11 @@ func (ec *executionContext) unmarshalNUpdateRegistryInput2sluiceᚗdevᚋsluice�
 
 func (ec *executionContext) unmarshalNUpdateRuleInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUpdateRuleInput(ctx context.Context, v any) (api.UpdateRuleInput, error) {
 	res, err := ec.unmarshalInputUpdateRuleInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) unmarshalNUpdateTrustRuleInput2sluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUpdateTrustRuleInput(ctx context.Context, v any) (api.UpdateTrustRuleInput, error) {
+	res, err := ec.unmarshalInputUpdateTrustRuleInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
@@ -35926,6 +38818,13 @@ func (ec *executionContext) marshalOCreateTokenPayload2ᚖsluiceᚗdevᚋsluice�
 	return ec._CreateTokenPayload(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalOCreateTrustRulePayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐCreateTrustRulePayload(ctx context.Context, sel ast.SelectionSet, v *api.CreateTrustRulePayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._CreateTrustRulePayload(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalOCredentialInput2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐCredentialInput(ctx context.Context, v any) (*api.CredentialInput, error) {
 	if v == nil {
 		return nil, nil
@@ -35961,6 +38860,13 @@ func (ec *executionContext) marshalODeleteRegistryPayload2ᚖsluiceᚗdevᚋslui
 		return graphql.Null
 	}
 	return ec._DeleteRegistryPayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalODeleteTrustRulePayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDeleteTrustRulePayload(ctx context.Context, sel ast.SelectionSet, v *api.DeleteTrustRulePayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._DeleteTrustRulePayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalODeleteVersionPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐDeleteVersionPayload(ctx context.Context, sel ast.SelectionSet, v *api.DeleteVersionPayload) graphql.Marshaler {
@@ -36914,6 +39820,90 @@ func (ec *executionContext) marshalOTombstoneConnection2ᚖsluiceᚗdevᚋsluice
 	return ec._TombstoneConnection(ctx, sel, v)
 }
 
+func (ec *executionContext) unmarshalOTrustClaimInput2ᚕᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐTrustClaimInputᚄ(ctx context.Context, v any) ([]*api.TrustClaimInput, error) {
+	if v == nil {
+		return nil, nil
+	}
+	vSlice := graphql.CoerceList(v)
+	var err error
+	res := make([]*api.TrustClaimInput, len(vSlice))
+	for i := range vSlice {
+		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
+		res[i], err = ec.unmarshalNTrustClaimInput2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐTrustClaimInput(ctx, vSlice[i])
+		if err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+func (ec *executionContext) marshalOTrustPreset2ᚕᚖsluiceᚗdevᚋsluiceᚋtenantsᚋaccessᚐTrustPresetᚄ(ctx context.Context, sel ast.SelectionSet, v []*access.TrustPreset) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNTrustPreset2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋaccessᚐTrustPreset(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalOTrustProvider2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋaccessᚐTrustProvider(ctx context.Context, v any) (*access.TrustProvider, error) {
+	if v == nil {
+		return nil, nil
+	}
+	tmp, err := graphql.UnmarshalString(v)
+	res := access.TrustProvider(tmp)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOTrustProvider2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋaccessᚐTrustProvider(ctx context.Context, sel ast.SelectionSet, v *access.TrustProvider) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalString(string(*v))
+	return res
+}
+
+func (ec *executionContext) marshalOTrustRule2ᚖsluiceᚗdevᚋsluiceᚋtenantsᚋaccessᚐTrustRule(ctx context.Context, sel ast.SelectionSet, v *access.TrustRule) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._TrustRule(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOTrustRuleConnection2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐTrustRuleConnection(ctx context.Context, sel ast.SelectionSet, v *api.TrustRuleConnection) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._TrustRuleConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) unmarshalOTrustRuleFilter2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐTrustRuleFilter(ctx context.Context, v any) (*api.TrustRuleFilter, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := ec.unmarshalInputTrustRuleFilter(ctx, v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOTrustTest2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐTrustTest(ctx context.Context, sel ast.SelectionSet, v *api.TrustTest) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._TrustTest(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalOUndeleteRegistryPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUndeleteRegistryPayload(ctx context.Context, sel ast.SelectionSet, v *api.UndeleteRegistryPayload) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
@@ -36940,6 +39930,13 @@ func (ec *executionContext) marshalOUpdateRulePayload2ᚖsluiceᚗdevᚋsluice�
 		return graphql.Null
 	}
 	return ec._UpdateRulePayload(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalOUpdateTrustRulePayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUpdateTrustRulePayload(ctx context.Context, sel ast.SelectionSet, v *api.UpdateTrustRulePayload) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	return ec._UpdateTrustRulePayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalOUploadVersionPayload2ᚖsluiceᚗdevᚋsluiceᚋgraphᚋapiᚐUploadVersionPayload(ctx context.Context, sel ast.SelectionSet, v *api.UploadVersionPayload) graphql.Marshaler {

@@ -99,6 +99,11 @@ func table() []row {
 			why:   "asks identity providers through the guarded client (F6); who somebody is here, login decides",
 		},
 		{
+			packages: []string{"protocol/workload/..."}, may: []string{"protocol", "protocol/idtoken", "tenants/access", "tenants/errs"},
+			never: []string{"entgo.io/...", "github.com/jackc/...", "database/sql"},
+			why:   "takes identity tokens of jobs; which of them are trusted, and for what, is behind the services",
+		},
+		{
 			packages: []string{"protocol/pages/..."},
 			may:      join([]string{"protocol", "protocol/oidc/...", "tenants/login", "tenants/access"}, leaves),
 			never:    []string{"entgo.io/...", "github.com/jackc/..."},
