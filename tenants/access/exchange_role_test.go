@@ -255,7 +255,7 @@ func TestA4_WhoMayTrust(t *testing.T) {
 			t.Errorf("%s sees %q, want %q", c.who.Name, got, want)
 		}
 	}
-	if got := names(b.ours, access.TrustQuery{Search: "BOT", Registry: one}) + names(b.ours, access.TrustQuery{Search: "OTH", Registry: one, Issuer: issuer, Provider: access.OtherIssuer}) +
+	if got := names(b.ours, access.TrustQuery{Search: "NEITHER", Registry: one}) + names(b.ours, access.TrustQuery{Search: "OTH", Registry: one, Issuer: issuer, Provider: access.OtherIssuer}) +
 		names(b.ours, access.TrustQuery{Issuer: "https://else.example"}) + names(b.theirs, access.TrustQuery{}); got != "both " {
 		t.Errorf("filters find %q", got)
 	}

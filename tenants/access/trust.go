@@ -186,8 +186,10 @@ func (s *Service) UpdateTrustRule(ctx context.Context, id uuid.UUID, in TrustRul
 			return err
 		}
 		u := t.Ent.TrustRule.UpdateOne(row).SetName(in.Name).SetDescription(in.Description).SetProvider(trustrule.Provider(in.Provider)).SetIssuer(in.Issuer).
-			SetClaims(in.Claims).SetRegistries(in.Registries).SetWrite(in.Write).SetPackages(in.Packages).SetReuseSeconds(int(in.Reuse / time.Second)).ClearServiceID()
-		if in.ServiceID != uuid.Nil {
+			SetClaims(in.Claims).SetRegistries(in.Registries).SetWrite(in.Write).SetPackages(in.Packages).SetReuseSeconds(int(in.Reuse / time.Second))
+		if in.ServiceID == uuid.Nil {
+			u.ClearServiceID()
+		} else {
 			u.SetServiceID(in.ServiceID)
 		}
 		if row, err = u.Save(ctx); err != nil {

@@ -171,7 +171,7 @@ func TestF5_TrustRules(t *testing.T) {
 		"is no name of a claim":                  {Claims: map[string]string{"": "x"}},
 		"is no pattern of package names":         {Packages: []string{"a b"}},
 		"the name is empty":                      {Name: " "},
-		"the registry does not exist":            {Registry: uuid.New()},
+		"the registry does not exist":            {Registries: []uuid.UUID{uuid.New()}},
 		"the claim ref must be compared with 1 ": {Claims: map[string]string{"ref": "a\nb"}},
 	} {
 		if in.Issuer == "" {

@@ -125,6 +125,10 @@ func table() []row {
 			why:      "built files and the handler that serves them",
 		},
 		{
+			packages: []string{"cmd/internal/apiclient/..."},
+			why:      "knows of the server what any integrator does: the schema",
+		},
+		{
 			packages: []string{"cmd/..."}, may: []string{"..."},
 			why: "the wiring: it may import everything, and nothing imports it",
 		},
