@@ -42,7 +42,8 @@ func rootFields(t *testing.T) (out []string) {
 // last are the examples that change what others look at, in their order.
 var last = []string{"createFirewall", "createRegistry", "updateRegistry", "undeleteRegistry", "createRemote", "addUpstream", "reorderUpstreams",
 	"removeUpstream", "deleteRegistry", "addRule", "updateRule", "removeRule", "releaseHold", "quarantineVersion", "quarantinePackage",
-	"quarantineRange", "releaseVersion", "deleteVersion", "liftTombstone", "createToken", "createServiceToken", "revokeToken"}
+	"quarantineRange", "releaseVersion", "deleteVersion", "liftTombstone", "createToken", "createServiceToken", "revokeToken",
+	"createTrustRule", "updateTrustRule", "deleteTrustRule"}
 
 // TestExamples runs every example as an owner: each field of the API has one,
 // each works, and none has an empty answer.

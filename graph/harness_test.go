@@ -155,7 +155,7 @@ func newWorldWaiting(t *testing.T, batchWait time.Duration) *world {
 		Intake: w.intake, Uploads: map[coord.Ecosystem]graph.Uploads{coord.NPM: uploads{w}}, Lockfiles: map[coord.Ecosystem]graph.Lockfiles{coord.NPM: lockfiles{}}, Gate: g, Advisories: advisories, Log: slog.New(slog.NewTextHandler(w.log, nil)), BatchWait: batchWait,
 		RegistryURL: func(_ context.Context, e coord.Ecosystem, name string) string {
 			return "https://acme.sluice.example/npm/" + name
-		}})
+		}, Workloads: checked{"repository": "acme/widgets", "ref": "refs/tags/v1"}})
 	w.ok(err)
 	var running sync.WaitGroup
 	running.Go(func() { d.Feed.Run(life) })

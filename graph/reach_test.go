@@ -87,6 +87,13 @@ var reach = map[string]struct{ foreigner, powerless, reader string }{
 	"ownership":            {missing, missing, own},
 	"pull":                 {missing, missing, own},
 	"cascadeProgress":      {missing, missing, missing},
+
+	"trustRules":      {empty, empty, empty},
+	"trustPresets":    {own, own, noRight},
+	"testTrustRule":   {missing, missing, missing},
+	"createTrustRule": {missing, missing, noRight},
+	"updateTrustRule": {missing, missing, missing},
+	"deleteTrustRule": {missing, missing, missing},
 }
 
 // TestT3_A5_WhoGetsWhat runs every example as everybody who must not get what

@@ -46,6 +46,7 @@ func (w *world) seed(ctx context.Context) seeded {
 	w.seedQuarantine(ctx, &s)
 	w.seedOwn(ctx, &s)
 	w.seedRecords(ctx, &s)
+	w.seedTrust(ctx, &s)
 	return s
 }
 

@@ -187,6 +187,7 @@ func TestNode(t *testing.T) {
 		"Decision": ids.Decision.ID, "Advisory": ids.Advisory.ID, "AuditEvent": ids.AuditEvents.Edges[0].Node.ID, "Registry": s.words["team"],
 		"Remote": s.words["remote"], "Upstream": s.words["upstreamA"], "Rule": s.words["rule"], "Hold": s.words["hold"], "Cascade": s.words["cascade"],
 		"Tombstone": s.words["tombstone"], "Token": s.words["token"], "Version": s.words["version"],
+		"TrustRule": s.words["trustRule"],
 	} {
 		var out struct {
 			Node struct {

@@ -88,7 +88,7 @@ type tailAuditCmd struct {
 	limitFlag
 	sinceFlag
 	Registry string `help:"Of this registry only."`
-	Action   string `help:"Of this action only, such as hold:create."`
+	Action   string `help:"Of this action only, such as version:quarantine."`
 	Actor    string `help:"Of this member, token or job only."`
 }
 
