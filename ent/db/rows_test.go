@@ -137,7 +137,7 @@ func (f *filler) own() error {
 		c.SpentVersion.Create().SetOrgID(f.claim).SetID(f.note("spent_versions")).SetRegistryID(reg).SetPackageID(pkg).SetVersion("1.0.0").SetDeletedAt(noon),
 		c.Deprecation.Create().SetOrgID(f.claim).SetID(f.note("deprecations")).SetRegistryID(reg).SetPackageID(pkg).SetVersion("1.3.0").
 			SetMessage("use another").SetUpdatedAt(noon),
-		c.TrustRule.Create().SetOrgID(f.claim).SetID(f.note("trust_rules")).SetRegistries([]uuid.UUID{reg}).SetName("ci").SetIssuer("https://ci.example").
+		c.TrustRule.Create().SetOrgID(f.claim).SetID(f.note("trust_rules")).SetRegistries([]uuid.UUID{reg}).SetName("ci-" + f.suffix).SetIssuer("https://ci.example").
 			SetClaims(map[string]string{"repository": "a/b"}).SetCreatedAt(noon),
 		c.Token.Create().SetOrgID(f.claim).SetID(f.note("tokens")).SetName("by trust").SetHash([]byte("trust " + f.suffix)).SetHint("abcd").
 			SetTrustRuleID(f.id("trust_rules")).SetParentID(laptop).SetCreatedAt(noon),
@@ -219,6 +219,8 @@ func (f *filler) community() error {
 		c.ServiceAccount.Create().SetOrgID(f.claim).SetID(f.note("service_accounts")).SetName("ci-" + f.suffix).SetCreatedAt(noon),
 		c.Token.Create().SetOrgID(f.claim).SetID(f.note("tokens")).SetServiceID(f.id("service_accounts")).SetName("of an account").
 			SetHash([]byte("account " + f.suffix)).SetHint("abcd").SetCreatedAt(noon),
+		c.TrustRule.Create().SetOrgID(f.claim).SetID(f.note("trust_rules")).SetServiceID(f.id("service_accounts")).SetName("account-" + f.suffix).
+			SetIssuer("https://ci.example").SetClaims(map[string]string{"sub": "a"}).SetCreatedAt(noon),
 		c.Invitation.Create().SetOrgID(f.claim).SetID(f.note("invitations")).SetEmail("bob@" + f.suffix).SetRoles(json.RawMessage("[]")).
 			SetSecretHash([]byte("i" + f.suffix)).SetInviterKind("SYSTEM").SetInvitedBy("test").SetCreatedAt(noon).SetSentAt(noon).SetExpiresAt(noon).SetMemberID(member),
 		c.JoinRequest.Create().SetOrgID(f.claim).SetID(f.note("join_requests")).SetIssuer("https://id." + f.suffix).SetSubject("1").SetEmail("eve@" + f.suffix).
