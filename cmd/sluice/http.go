@@ -53,7 +53,11 @@ func (n *node) handler() (http.Handler, error) {
 	s.Handle("/graphql", api)
 	people.HomeOf = s.HomeOf
 	people.Mount(s)
-	s.HandleRoot(n.root(people))
+	operators, err := n.operators(people, s.HomeOf)
+	if err != nil {
+		return nil, err
+	}
+	s.HandleRoot(n.root(s.Counted(people.AtPlatform()), s.Counted(operators)))
 	return s, nil
 }
 
@@ -108,10 +112,12 @@ Logging in          /login
 
 // root answers at the platform's own host: /healthz while the process runs,
 // /readyz while the database answers too, and at / what is where.
-func (n *node) root(people *pages.Pages) http.Handler {
+func (n *node) root(people, operators http.Handler) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/login", people.AtPlatform())
-	mux.Handle("/login/", people.AtPlatform())
+	for path, h := range map[string]http.Handler{"/login": people, pages.OperatorPath: operators} {
+		mux.Handle(path, h)
+		mux.Handle(path+"/", h)
+	}
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		protocol.Harden(w.Header())
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")

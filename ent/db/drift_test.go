@@ -24,6 +24,9 @@ var sqlOnly = map[string]string{
 	"audit_pending":      "filled by a trigger, emptied by sealing",
 	"blobs.sha256":       "the id of a blob",
 	"platform_logins":    "of no organization, behind functions only",
+	"operator_sessions":  "of no organization",
+	"platform_events":    "of no organization",
+	"nodes":              "of no organization",
 }
 
 // fitting are the types of PostgreSQL in which a field of Ent may be kept.

@@ -93,6 +93,7 @@ func New(c Config) *Pages {
 		p.platform.Handle(pattern, p.atPlatform(h))
 	}
 	p.platform.HandleFunc("POST /login/backchannel", p.platformBackchannel)
+	p.platform.HandleFunc("/login/operate", p.operate)
 	p.platform.HandleFunc("GET /login/style.css", style)
 	return p
 }

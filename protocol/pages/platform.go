@@ -65,7 +65,8 @@ func (p *Pages) platformChoose(w http.ResponseWriter, r *http.Request) {
 			names = append(names, c.Name)
 		}
 	}
-	p.show(w, r, http.StatusOK, "organizations", map[string]any{"Who": nameOf(who), "Links": links, "Unreachable": names, "Form": formToken(secret)})
+	p.show(w, r, http.StatusOK, "organizations", map[string]any{"Who": nameOf(who), "Links": links, "Unreachable": names, "Form": formToken(secret),
+		"Operates": p.Login.IsOperator(who)})
 }
 
 func nameOf(who login.Claims) string {

@@ -15,6 +15,7 @@ import (
 	"sluice.dev/sluice/tenants/audit"
 	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/errs"
+	"sluice.dev/sluice/tenants/org"
 	"sluice.dev/sluice/tenants/registry"
 	"sluice.dev/sluice/tenants/scope"
 )
@@ -74,6 +75,9 @@ func (s *Service) StartPull(ctx context.Context, in PullInput) (*ent.Pull, error
 	}
 	var out *ent.Pull
 	err = s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if err := org.RoomForStorage(ctx, tx, 1); err != nil {
+			return err
+		}
 		out, err = s.startPull(ctx, tx, n, in.Source, names, versions)
 		return err
 	})
@@ -85,12 +89,12 @@ func (s *Service) startPull(ctx context.Context, tx *db.Tx, n *registry.Node, so
 	if err != nil {
 		return nil, err
 	}
-	org, err := scope.Org(ctx)
+	ours, err := scope.Org(ctx)
 	if err != nil {
 		return nil, err
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO pull_items (id, org_id, pull_id, name, version)
-		SELECT gen_random_uuid(), $1, $2, v.name, v.version FROM unnest($3::text[], $4::text[]) v (name, version) ON CONFLICT DO NOTHING`, org, p.ID, names, versions)
+		SELECT gen_random_uuid(), $1, $2, v.name, v.version FROM unnest($3::text[], $4::text[]) v (name, version) ON CONFLICT DO NOTHING`, ours, p.ID, names, versions)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +103,7 @@ func (s *Service) startPull(ctx context.Context, tx *db.Tx, n *registry.Node, so
 	if err != nil {
 		return nil, err
 	}
-	return p, tx.Enqueue(ctx, spec.Pull{Org: org, Pull: p.ID}, nil)
+	return p, tx.Enqueue(ctx, spec.Pull{Org: ours, Pull: p.ID}, nil)
 }
 
 // unpulled is a version of a pull that nothing became of yet.

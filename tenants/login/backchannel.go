@@ -90,6 +90,9 @@ func (s *Service) PlatformLoggedOut(ctx context.Context, l ProviderLogout) (n in
 		if !fresh {
 			return takenBefore()
 		}
+		if err := s.endOperators(ctx, tx, l); err != nil {
+			return err
+		}
 		rows, err := tx.Query(ctx, `SELECT organizations_of_session($1, $2, $3)`, l.Issuer, l.Subject, l.SID)
 		if err != nil {
 			return err

@@ -31,7 +31,7 @@ var outside = []string{"net/http", "github.com/99designs/gqlgen/...", "github.co
 // services in the order in which they stand on one another: each may import
 // those before it.
 var services = []string{
-	"tenants/audit/...", "tenants/org/...", "tenants/access/...", "tenants/registry/...", "tenants/login/...", "tenants/catalog/...",
+	"tenants/audit/...", "tenants/org/...", "tenants/platform/...", "tenants/access/...", "tenants/registry/...", "tenants/login/...", "tenants/catalog/...",
 	"tenants/advisory/...", "tenants/quarantine/...", "tenants/finding/...", "tenants/gate/...", "tenants/intake/...",
 }
 
@@ -105,6 +105,12 @@ func table() []row {
 			why:      "pages for people who log in: cookies and forms; what they may do is the services' answer",
 		},
 		{
+			packages: []string{"protocol/operator/..."},
+			may:      join([]string{"protocol", "tenants/audit", "tenants/org", "tenants/platform", "tenants/access", "tenants/login", "tenants/advisory"}, leaves),
+			never:    []string{"entgo.io/...", "github.com/jackc/..."},
+			why:      "pages for those who operate the platform: forms and tables; who they are, package login says, and what lies across organizations, package platform",
+		},
+		{
 			packages: []string{"protocol"},
 			may:      join([]string{"tenants/org/...", "tenants/registry/...", "tenants/access/...", "tenants/gate/...", "tenants/policy", "tenants/audit"}, leaves),
 			never:    []string{"entgo.io/...", "github.com/jackc/..."},
@@ -129,7 +135,7 @@ func table() []row {
 			packages: []string{s},
 			may:      join([]string{"ent", "ent/...", "tenants/blob/...", "jobs/spec/..."}, leaves, pureRules, services[:i+1]),
 			never:    outside,
-			why:      "services stand on the ones below them, audit < org < access < registry < login < catalog < advisory < quarantine < finding < gate < intake, and know neither HTTP nor GraphQL nor workers",
+			why:      "services stand on the ones below them, audit < org < platform < access < registry < login < catalog < advisory < quarantine < finding < gate < intake, and know neither HTTP nor GraphQL nor workers",
 		})
 	}
 	for _, eco := range []string{"npm", "pypi", "maven", "nuget"} {
