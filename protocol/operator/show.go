@@ -18,6 +18,7 @@ var files embed.FS
 
 var templates = template.Must(template.New("").Funcs(template.FuncMap{
 	"time":  func(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") },
+	"ago":   func(now, t time.Time) string { return span(now.Sub(t)) },
 	"bytes": size,
 	"query": func(pairs ...string) string {
 		q := url.Values{}
@@ -86,7 +87,6 @@ func (h *Handler) show(w http.ResponseWriter, r *http.Request, status int, name 
 		data = map[string]any{}
 	}
 	data["Path"], data["Who"], data["Form"], data["Section"], data["Now"], data["River"] = Path, v.Name(), v.form, sections[name], h.Now(), h.Jobs != nil
-	data["ago"] = func(t time.Time) string { return span(h.Now().Sub(t)) }
 	var page bytes.Buffer
 	if err := templates.ExecuteTemplate(&page, name+".html", data); err != nil {
 		slog.ErrorContext(r.Context(), "a page cannot be shown", "page", name, "error", err)
