@@ -132,7 +132,7 @@ func forgedGraphQL() (out []attempt) {
 					return f.send(call{method: c.method, to: acmeAt + "/graphql" + c.path, header: header, body: c.body})
 				},
 				refused: func(a answer) bool {
-					return (declined(a) || strings.Contains(string(a.body), `"ANONYMOUS"`) || c.method == "HEAD" || strings.Contains(string(a.body), `{"name":""}`)) &&
+					return (declined(a) || c.method == "HEAD" || strings.Contains(string(a.body), `{"name":"anonymous"}`)) &&
 						a.header.Get("Access-Control-Allow-Origin") == "" && !strings.Contains(string(a.body), "ana@")
 				},
 			}

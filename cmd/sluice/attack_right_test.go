@@ -58,13 +58,13 @@ func rightAttempts() (out []attempt) {
 		return f.first.access.Grant(ctx, access.MemberPrincipal(f.ours.ids["member"]), access.Owner, uuid.Nil)
 	})
 	add("a role for a member of globex", "owner", func(ctx context.Context, f *field) error {
-		return f.first.access.Grant(ctx, access.MemberPrincipal(f.theirs.ids["member"]), access.Reader, uuid.Nil)
+		return f.first.access.Grant(ctx, access.MemberPrincipal(f.foreign("member")), access.Reader, uuid.Nil)
 	})
 	add("a role for a team of globex", "owner", func(ctx context.Context, f *field) error {
-		return f.first.access.Grant(ctx, access.TeamPrincipal(f.theirs.ids["team"]), access.Reader, uuid.Nil)
+		return f.first.access.Grant(ctx, access.TeamPrincipal(f.foreign("team")), access.Reader, uuid.Nil)
 	})
 	add("a role on a registry of globex", "owner", func(ctx context.Context, f *field) error {
-		return f.first.access.Grant(ctx, self(ctx), access.Reader, f.theirs.reg["team"])
+		return f.first.access.Grant(ctx, self(ctx), access.Reader, f.foreign("registry team"))
 	})
 	add("taking the owner's role away", "admin", func(ctx context.Context, f *field) error {
 		return f.first.access.Revoke(ctx, access.MemberPrincipal(f.ana.ID), access.Owner, uuid.Nil)
@@ -78,10 +78,10 @@ func rightAttempts() (out []attempt) {
 		return f.first.access.AddToTeam(ctx, f.ours.ids["team"], access.Of(ctx).MemberID)
 	})
 	add("oneself into a team of globex", "owner", func(ctx context.Context, f *field) error {
-		return f.first.access.AddToTeam(ctx, f.theirs.ids["team"], access.Of(ctx).MemberID)
+		return f.first.access.AddToTeam(ctx, f.foreign("team"), access.Of(ctx).MemberID)
 	})
 	add("a member of globex into one's team", "owner", func(ctx context.Context, f *field) error {
-		return f.first.access.AddToTeam(ctx, f.ours.ids["team"], f.theirs.ids["member"])
+		return f.first.access.AddToTeam(ctx, f.ours.ids["team"], f.foreign("member"))
 	})
 	token := func(name, as string, in func(f *field) access.TokenInput) {
 		add(name, as, func(ctx context.Context, f *field) error {
@@ -94,13 +94,13 @@ func rightAttempts() (out []attempt) {
 		return access.TokenInput{Name: "x", ServiceID: f.ours.ids["service account"], Write: true}
 	})
 	token("a token of a service account of globex", "owner", func(f *field) access.TokenInput {
-		return access.TokenInput{Name: "x", ServiceID: f.theirs.ids["service account"], Write: true}
+		return access.TokenInput{Name: "x", ServiceID: f.foreign("service account"), Write: true}
 	})
 	token("a token for a registry of globex", "owner", func(f *field) access.TokenInput {
-		return access.TokenInput{Name: "x", Roles: []access.Place{{Role: access.Reader}}, Registries: []uuid.UUID{f.theirs.reg["team"]}}
+		return access.TokenInput{Name: "x", Roles: []access.Place{{Role: access.Reader}}, Registries: []uuid.UUID{f.foreign("registry team")}}
 	})
 	token("a token with a role on a registry of globex", "owner", func(f *field) access.TokenInput {
-		return access.TokenInput{Name: "x", Roles: []access.Place{{Role: access.Reader, Registry: f.theirs.reg["team"]}}}
+		return access.TokenInput{Name: "x", Roles: []access.Place{{Role: access.Reader, Registry: f.foreign("registry team")}}}
 	})
 	token("a service token with the role owner", "admin", func(*field) access.TokenInput {
 		return access.TokenInput{Name: "x", Write: true, Roles: []access.Place{{Role: access.Owner}}}
@@ -117,7 +117,7 @@ func rightAttempts() (out []attempt) {
 		return err
 	})
 	add("changing globex's identity provider", "owner", func(ctx context.Context, f *field) error {
-		_, err := f.first.logins.UpdateProvider(ctx, f.theirs.ids["identity provider"], login.ProviderInput{Issuer: "https://evil.example", ClientID: "x", Enabled: true})
+		_, err := f.first.logins.UpdateProvider(ctx, f.foreign("identity provider"), login.ProviderInput{Issuer: "https://evil.example", ClientID: "x", Enabled: true})
 		return err
 	})
 	add("a mapping of groups to the role owner", "admin", func(ctx context.Context, f *field) error {
@@ -129,7 +129,7 @@ func rightAttempts() (out []attempt) {
 		return err
 	})
 	add("a trust rule for a registry of globex", "owner", func(ctx context.Context, f *field) error {
-		_, err := f.first.access.CreateTrustRule(ctx, access.TrustRuleInput{Registry: f.theirs.reg["team"], Name: "x", Issuer: "https://ci.example", Packages: []string{"@hush/sauce"}, Claims: map[string]string{"repository": "evil/evil"}})
+		_, err := f.first.access.CreateTrustRule(ctx, access.TrustRuleInput{Registry: f.foreign("registry team"), Name: "x", Issuer: "https://ci.example", Packages: []string{"@hush/sauce"}, Claims: map[string]string{"repository": "evil/evil"}})
 		return err
 	})
 	add("a trust rule for one's registry", "publisher", func(ctx context.Context, f *field) error {
@@ -137,6 +137,17 @@ func rightAttempts() (out []attempt) {
 		return err
 	})
 	return append(append(out, firewallAttempts()...), admissionAttempts()...)
+}
+
+// foreign is the number of something of globex, which the attacker has.
+func (f *field) foreign(what string) uuid.UUID {
+	f.Helper()
+	id, ok := f.theirs.ids[what]
+	if !ok {
+		f.Fatalf("globex has no %s", what)
+	}
+	f.said.WriteString(id.String())
+	return id
 }
 
 // editRole widens a role that somebody has.
@@ -272,11 +283,11 @@ func admissionAttempts() (out []attempt) {
 		return err
 	})
 	as("an invitation of globex sent again, to oneself", "owner", func(ctx context.Context, f *field) error {
-		_, _, err := f.first.access.Resend(ctx, f.theirs.ids["invitation"])
+		_, _, err := f.first.access.Resend(ctx, f.foreign("invitation"))
 		return err
 	})
 	as("a request to join globex approved", "owner", func(ctx context.Context, f *field) error {
-		_, err := f.first.access.ApproveJoinRequest(ctx, f.theirs.ids["join request"], access.Admission{}, nil)
+		_, err := f.first.access.ApproveJoinRequest(ctx, f.foreign("join request"), access.Admission{}, nil)
 		return err
 	})
 	as("a request to join approved", "member", func(ctx context.Context, f *field) error {

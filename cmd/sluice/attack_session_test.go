@@ -43,7 +43,16 @@ func cookieAttempts() (out []attempt) {
 	carried("in the host form over http", "http://acme.sluice.example"+page, "sluice-session")
 	carried("under another cookie's name", acmeAt+page, "sluice-session")
 	carried("under the name in lower case", acmeAt+page, "__host-sluice-session")
-	carried("at the platform's host", platformAt+"/login/continue?organization=acme&state="+strings.Repeat("a", 43), sessionCookie)
+	carried("at the platform's host", platformAt+"/login", sessionCookie)
+	out[len(out)-1].aim = func(f *field) shot {
+		secret := f.enter().secret(acmeAt)
+		return shot{fire: func() answer {
+			return f.send(call{to: platformAt + "/login", header: []string{"Cookie", sessionCookie + "=" + secret}})
+		},
+			refused: func(a answer) bool {
+				return a.status == http.StatusOK && !strings.Contains(string(a.body), "ana@") && !strings.Contains(string(a.body), "acme")
+			}}
+	}
 	carried("as the cookie of a login under way", acmeAt+"/login/callback/staff?code=x&state="+strings.Repeat("a", 43), "__Host-sluice-login")
 	carried("on a package route", acmeAt+sauce, sessionCookie)
 	carried("on a package's file", acmeAt+"/npm/workshop/@acme/widgets/-/widgets-1.0.0.tgz", sessionCookie)
@@ -193,7 +202,7 @@ func redirectAttempts() (out []attempt) {
 			out = append(out, attempt{"Open redirects: where a login leads back to (T6)", "return=" + name + ", by the provider " + provider, "who sends Ana a link", func(f *field) shot {
 				br := f.browser()
 				to := br.startAt(acmeAt, provider, back)
-				return shot{fire: func() answer { return br.get(to) }, writes: []string{"sessions", "identities"},
+				return shot{fire: func() answer { return br.get(to) }, writes: []string{"sessions", "identities", "audit_events", "audit_pending"},
 					refused: func(a answer) bool { return a.next() == acmeAt+"/account" && len(a.header.Values("Set-Cookie")) < 3 }}
 			}})
 		}

@@ -49,7 +49,7 @@ func foreignID(r rootField, p idPath, typ string) attempt {
 		none := ghost(id)
 		ask := func(id string) func() answer {
 			// Names are the victim's, so that a wall that is missing would show.
-			op := r.ask(&estate{tenant: f.ours.tenant, words: f.theirs.words, reg: f.ours.reg, ids: f.ours.ids, refer: f.ours.refer}, f, map[string]string{p.path: id})
+			op := r.ask(&estate{tenant: f.ours.tenant, home: f.ours.home, words: f.theirs.words, reg: f.ours.reg, ids: f.ours.ids, refer: f.ours.refer}, f, map[string]string{p.path: id})
 			return func() answer { return f.ask(acmeAt, f.tokens["owner"], op) }
 		}
 		return shot{fire: ask(id), like: ask(none), sent: []string{id, none}, refused: nothingOf}

@@ -77,10 +77,10 @@ func (w *roleWorld) probes() map[access.Action]*probe {
 		access.PolicyRead:             q(`query($r: ID!) { registry(id: $r) { rules { id } } }`, access.RegistryRead),
 		access.PolicyUpdate:           q(`mutation($r: ID!) { addRule(input: {registry: $r, name: "", kind: BLOCK, effect: DENY}) { userErrors { message } } }`, access.RegistryRead),
 		access.FindingRead:            findings,
-		access.MemberRead:             q(`{ members { totalCount } }`),
+		access.MemberRead:             q(`{ members { edges { cursor } } }`),
 		access.TokenCreate:            q(`mutation { createToken(input: {name: ""}) { userErrors { message } } }`),
 		access.TokenManage:            q(`mutation { createServiceToken(input: {name: ""}) { userErrors { message } } }`),
-		access.AuditRead:              q(`query($r: ID!) { auditEvents(filter: {registry: $r}) { totalCount } }`, access.RegistryRead),
+		access.AuditRead:              q(`query($r: ID!) { auditEvents(filter: {registry: $r}) { edges { cursor } } }`, access.RegistryRead),
 		access.DecisionRead:           q(`query($r: ID!) { blastRadius(registry: $r, package: "lib") { __typename } }`, access.RegistryRead),
 		access.MemberManage: in(func(w *roleWorld, ctx context.Context, _ uuid.UUID) error {
 			return expected(w.acme.at.access.DeactivateMember(ctx, uuid.New()), errs.NotFound)
