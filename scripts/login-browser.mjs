@@ -3,6 +3,7 @@
 //
 //   node login-browser.mjs PLAYWRIGHT_CORE CHROMIUM demonstration ADDRESS
 //   node login-browser.mjs PLAYWRIGHT_CORE CHROMIUM dex ADDRESS
+//   node login-browser.mjs PLAYWRIGHT_CORE CHROMIUM sibling ADDRESS
 //
 // ADDRESS is the platform's. The demonstration is that of `sluice dev`; for dex,
 // Ana with the password "password" is a member of the organizations acme and
@@ -144,6 +145,75 @@ const scenarios = {
     step('which leaves Ana at acme', await loggedIn(page, acme));
     await logOut(page, acme);
   },
+};
+
+// hostile is a page that attacks globex's host when it is looked at. Each line of
+// its text is an attack that got in.
+const hostile = (home) => `<!doctype html><title>hostile</title><pre id="got"></pre><p id="done"></p>
+<iframe name="sink"></iframe><iframe id="frame" src="${home}/account/sessions"></iframe>
+<form id="logout" method="post" action="${home}/logout" target="sink"><input name="form" value=""></form>
+<form id="others" method="post" action="${home}/account/sessions" target="sink"><input name="form" value=""><input name="others" value="1"></form>
+<form id="token" method="post" action="${home}/account/tokens" target="sink"><input name="form" value=""><input name="name" value="stolen"><input name="days" value="7"></form>
+<form id="text" method="post" enctype="text/plain" action="${home}/graphql" target="sink"><input name='{"query":"mutation { createToken(input: {name: \\"stolen\\"}) { secret } }","x":"' value='"}'></form>
+<script>
+const got = (line) => { document.getElementById('got').textContent += line + '; '; };
+const mutation = JSON.stringify({ query: 'mutation { createToken(input: {name: "stolen"}) { secret } }' });
+(async () => {
+  for (const id of ['logout', 'others', 'token', 'text']) {
+    const sunk = new Promise((r) => document.getElementsByName('sink')[0].addEventListener('load', r, { once: true }));
+    document.getElementById(id).submit();
+    await Promise.race([sunk, new Promise((r) => setTimeout(r, 2000))]);
+  }
+  const tries = {
+    'reading the sessions': [home('/account/sessions'), { credentials: 'include' }],
+    'a GraphQL request by fetch': [home('/graphql'), { method: 'POST', credentials: 'include', headers: { 'Content-Type': 'application/json' }, body: mutation }],
+    'a GraphQL request by GET': [home('/graphql?query=%7Bviewer%7Bname%7D%7D'), { credentials: 'include' }],
+  };
+  for (const [what, [url, init]] of Object.entries(tries)) {
+    try { got(what + ': ' + (await (await fetch(url, init)).text()).slice(0, 80)); } catch { /* as it must be */ }
+  }
+  await fetch(home('/graphql'), { method: 'POST', mode: 'no-cors', credentials: 'include', headers: { 'Content-Type': 'text/plain' }, body: mutation }).catch(() => {});
+  await fetch(home('/logout'), { method: 'POST', mode: 'no-cors', credentials: 'include' }).catch(() => {});
+  await new Promise((r) => { const i = new Image(); i.onload = i.onerror = r; i.src = home('/graphql?query=' + encodeURIComponent('mutation { createToken(input: {name: "stolen"}) { secret } }')); });
+  try { if (document.getElementById('frame').contentDocument) got('looking into a frame'); } catch { /* as it must be */ }
+  document.getElementById('done').textContent = 'done';
+})();
+function home(path) { return ${JSON.stringify(home)} + path; }
+</script>`;
+
+scenarios.sibling = async () => {
+  const port = new URL(address).port;
+  const home = `http://globex.localhost:${port}`;
+  const page = await window();
+  await page.goto(`${home}/account/tokens`);
+  await page.getByRole('link', { name: 'Log in with Globex staff' }).click();
+  await page.getByRole('button', { name: 'Gil Globex' }).click();
+  await page.getByRole('heading', { name: 'Tokens', exact: true }).waitFor();
+  step('Gil logs in at globex\'s own host', page.url() === `${home}/account/tokens`);
+  const before = (await page.context().cookies(home)).find((c) => c.name === 'sluice-session')?.value;
+
+  const server = createServer((_, answer) => answer.setHeader('Content-Type', 'text/html').end(hostile(home)));
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const sibling = `http://evil.globex.localhost:${server.address().port}`;
+  const other = await page.context().newPage(); // its complaints are the browser's refusals
+  try {
+    await other.goto(sibling);
+    await other.getByText('done', { exact: true }).waitFor();
+    const got = await other.locator('#got').innerText();
+    step(`a page at evil.globex.localhost reads nothing of globex by fetch or frame${got && `: ${got}`}`, got === '');
+    step('its forms and requests do not log Gil out', await loggedIn(page, home));
+    await page.goto(`${home}/account/tokens`);
+    step('they make no token', (await page.getByText('stolen').count()) === 0 && (await page.getByText('None.').count()) === 1);
+
+    await other.evaluate(() => { document.cookie = 'sluice-session=' + 'A'.repeat(43) + '; Domain=globex.localhost; Path=/'; });
+    const tossed = (await page.context().cookies(home)).filter((c) => c.name === 'sluice-session');
+    await page.goto(`${home}/account/sessions`);
+    step('a cookie that it tosses gives Gil no other session', tossed.length === 2 && page.url().startsWith(`${home}/login?`));
+    await page.context().clearCookies({ domain: '.globex.localhost' });
+    step('and leaves the own one as it was', (await loggedIn(page, home)) && before === (await page.context().cookies(home)).find((c) => c.name === 'sluice-session')?.value);
+  } finally {
+    server.close();
+  }
 };
 
 try {

@@ -35,6 +35,7 @@ func attackAll(t *testing.T, table *attackTable) {
 	all := append(schemaAttempts(), graphqlAttempts()...)
 	all = append(all, hostAttempts()...)
 	all = append(all, tokenAttempts()...)
+	all = append(all, exchangeAttempts()...)
 	all = append(all, sessionAttempts()...)
 	all = append(all, rightAttempts()...)
 	seen := map[string]bool{}
@@ -61,6 +62,9 @@ func attackAll(t *testing.T, table *attackTable) {
 		})
 	}
 	loginVerdicts(t, only, func(t *testing.T, v verdict) { add(t, v) })
+	if only == "" {
+		t.Run("control", func(t *testing.T) { control(t, f) })
+	}
 	if table.tried < fewestAttempts && only == "" {
 		t.Errorf("only %d attempts were made; there are at least %d", table.tried, fewestAttempts)
 	}

@@ -11,7 +11,7 @@ import (
 // operation that is made from the schema stumbles over something else first.
 // They are attacked all the same; examples_test.go of the package graph shows
 // what they do.
-var blunt = map[string]string{}
+var blunt = map[string]string{"reorderUpstreams.input.upstreams": "an order must name all upstreams of the registry, and one is sent"}
 
 // control shows that the attacks made from the schema are sharp: what is refused
 // to the other organization's owner is answered to the own one, at the own

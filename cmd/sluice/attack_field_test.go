@@ -11,11 +11,9 @@ import (
 
 	"sluice.dev/sluice/ent/db/dbtest"
 	"sluice.dev/sluice/tenants/access"
-	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/intake"
 	"sluice.dev/sluice/tenants/login"
 	"sluice.dev/sluice/tenants/policy"
-	"sluice.dev/sluice/tenants/registry"
 )
 
 // field is where attacks take place: two nodes behind a proxy, two
@@ -23,6 +21,7 @@ import (
 // people of every role in acme.
 type field struct {
 	*loginBench
+	ci      *issuer   // a CI service that both organizations trust for a package
 	super   *pgx.Conn // past all walls, to look
 	sums    string
 	said    strings.Builder // what was sent since it was reset
@@ -55,7 +54,9 @@ var (
 
 func newField(t *testing.T) *field {
 	t.Helper()
-	f := &field{loginBench: newLoginBench(t), tokens: map[string]string{}, spent: map[string]string{}}
+	ci, believe := newIssuer(t)
+	f := &field{loginBench: newLoginBench(t, believe), ci: ci, tokens: map[string]string{}, spent: map[string]string{}}
+	ci.h = f.harness
 	f.super = dbtest.Superuser(t, f.first.db)
 	f.second = f.serve()
 	f.ours, f.theirs = f.furnish(f.acme, acmeWords), f.furnish(f.globex, globexWords)
@@ -157,7 +158,7 @@ func (f *field) society(e *estate) {
 	f.ok(err)
 	asks, err := a.RequestToJoin(x.ctx, access.Person{Issuer: f.platform.URL, Subject: "asks-" + x.slug, Email: "asks@" + x.slug + ".example"}, "let me in")
 	f.ok(err)
-	trust, err := a.CreateTrustRule(x.ctx, access.TrustRuleInput{Registry: e.reg["team"], Name: "release", Issuer: "https://ci.example", Packages: []string{e.words["package"]},
+	trust, err := a.CreateTrustRule(x.ctx, access.TrustRuleInput{Registry: e.reg["team"], Name: "release", Issuer: f.ci.url, Packages: []string{e.words["package"]},
 		Claims: map[string]string{"repository": x.slug + "/widgets"}})
 	f.ok(err)
 	provider := f.provider
@@ -232,11 +233,3 @@ func (f *field) subject(role string) context.Context {
 	f.ok(err)
 	return access.As(f.acme.ctx, who, "127.0.0.1")
 }
-
-// remoteBeside is an upstream of an own registry past its firewall.
-func (f *field) remoteBeside() registry.UpstreamInput {
-	return registry.UpstreamInput{Registry: f.ours.reg["team"], Remote: f.ours.ids["remote"]}
-}
-
-// npmPackage names a package of the organization's own ecosystem.
-func npmPackage(name string) coord.Package { return coord.Package{Ecosystem: coord.NPM, Name: name} }

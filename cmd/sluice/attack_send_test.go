@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -30,7 +31,11 @@ type call struct {
 // send makes a request and reads the whole answer. Redirects are not followed.
 func (f *field) send(c call) (a answer) {
 	f.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	within := 20 * time.Second
+	if slices.Contains(c.header, "text/event-stream") {
+		within = 3 * time.Second // one that is let in has no end
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	if c.method == "" {
 		c.method = http.MethodGet

@@ -86,6 +86,21 @@ func cookieAttempts() (out []attempt) {
 			return f.send(call{to: acmeAt + page, header: []string{"Cookie", sessionCookie + "=" + strings.Repeat("A", 43)}})
 		}}
 	})
+	add("the choice of an organization, after logging out", "the next one at Ana's browser", func(f *field) shot {
+		br := f.browser()
+		if a := br.login(acmeAt, "platform"); a.status != http.StatusSeeOther || !br.in(acmeAt) {
+			f.Fatalf("Ana cannot log in: %d", a.status)
+		}
+		end(f.loginBench, br)
+		return shot{fire: func() answer { return br.get(platformAt + "/login") },
+			refused: func(a answer) bool { return a.status == http.StatusOK && !strings.Contains(string(a.body), "ana@acme.example") },
+			inside: func() string {
+				if to := br.get(br.get(acmeAt + "/login/start?provider=platform").next()).next(); !strings.HasPrefix(to, f.platform.URL) {
+					return "it goes on to " + to + " without asking the provider"
+				}
+				return ""
+			}}
+	})
 	for _, node := range []string{"first", "other"} {
 		add("a session that was logged out, at the "+node+" node", "who kept it", func(f *field) shot {
 			br := f.enter()

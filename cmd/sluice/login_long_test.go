@@ -34,7 +34,7 @@ func development(t *testing.T, dex string) (h *harness, home string) {
 	h = &harness{TB: t, clock: &clock{now: time.Now()}, up: protocoltest.NewNPM(t)}
 	h.tune = []func(*upstream.Config){func(c *upstream.Config) { c.Attempts = 1 }}
 	h.database = databaseFlags{DatabaseURL: secret(dbtest.URL(t)), DatabaseConns: 8}
-	h.flags = nodeFlags{Listen: "127.0.0.1:0", AllowRemote: []string{"127.0.0.0/8"}, BlobDir: t.TempDir(), CacheMiB: 64,
+	h.flags = nodeFlags{Listen: "127.0.0.1:0", BaseDomain: []string{"localhost"}, AllowRemote: []string{"127.0.0.0/8"}, BlobDir: t.TempDir(), CacheMiB: 64,
 		SecretKeys: []secret{secret(strings.Repeat("5a", 32))}, development: true}
 	if dex != "" {
 		h.flags.OIDC = oidcFlags{Issuer: dex, ClientID: "sluice", ClientSecret: "s3cret", Title: "dex", Scopes: []string{"profile", "email"}}
@@ -127,6 +127,8 @@ func stepsByChromium(t *testing.T, r *loginReport) {
 	b.member(&second, "ana@acme.example", access.Ordinary)
 	x.team("workshop")
 	chromium(t, r, "dex", h.first.server.URL)
+	r.begin("a sibling subdomain that attacks whoever looks at it, by Chromium")
+	chromium(t, r, "sibling", h.first.server.URL)
 }
 
 // stepsOfDemonstration starts the built program as the README says, and logs in

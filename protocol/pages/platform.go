@@ -145,7 +145,8 @@ func (p *Pages) platformCallback(w http.ResponseWriter, r *http.Request) {
 }
 
 // platformContinue answers a flow of an organization with a ticket, if the
-// person is a member there. An organization that does not exist is refused like
+// person is a member there, and forgets who they are: the next one at the browser
+// must not come in by a click when they have logged out. An organization that does not exist is refused like
 // one that does not know the person (T3).
 func (p *Pages) platformContinue(w http.ResponseWriter, r *http.Request) {
 	place, _ := protocol.PlaceOf(r.Context())
@@ -154,7 +155,8 @@ func (p *Pages) platformContinue(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, errs.New(errs.Forbidden, "pages.continue", "no organization or state is named"))
 		return
 	}
-	who, err := p.Login.Visitor(r.Context(), p.secret(r, place, forVisit))
+	secret := p.secret(r, place, forVisit)
+	who, err := p.Login.Visitor(r.Context(), secret)
 	if errs.Is(err, errs.Forbidden) || err == nil && who.Issuer != p.Platform.Provider.Issuer {
 		p.askPlatform(w, r, continuePath(slug, state))
 		return
@@ -173,10 +175,14 @@ func (p *Pages) platformContinue(w http.ResponseWriter, r *http.Request) {
 			continue
 		}
 		ticket, f, err := p.Login.Ticket(scope.With(r.Context(), c.ID), state, who)
+		if err == nil {
+			err = p.Login.Leave(r.Context(), secret)
+		}
 		if err != nil {
 			p.fail(w, r, err)
 			return
 		}
+		p.clear(w, place, forVisit)
 		p.send(w, f.RedirectURI+"?"+url.Values{"state": {state}, "ticket": {ticket}}.Encode())
 		return
 	}
