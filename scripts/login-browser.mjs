@@ -7,7 +7,10 @@
 //
 // ADDRESS is the platform's. The demonstration is that of `sluice dev`; for dex,
 // Ana with the password "password" is a member of the organizations acme and
-// globex, and globex has the demonstration's provider.
+// globex, and globex has the demonstration's provider. The sibling is a page of a
+// host below globex's, which browsers take for the same site: it attacks whoever
+// looks at it.
+import { createServer } from 'node:http';
 import { pathToFileURL } from 'node:url';
 import { join } from 'node:path';
 

@@ -374,7 +374,7 @@ func elsewhereAttempts() (out []attempt) {
 	return out
 }
 
-// ghostReference is the reference of a decision that nobody has.
+// ghostReference is another text of the same form, which nobody has.
 func ghostReference(text string) string {
 	last := map[bool]string{true: "b", false: "a"}[strings.HasSuffix(text, "a")]
 	return text[:len(text)-1] + last

@@ -259,18 +259,26 @@ func (e *estate) id(f *field, typ string) string {
 	case "Advisory":
 		return api.ID{Type: typ, Text: "GHSA-35jh-r3h4-6jhm"}.String()
 	}
-	made := api.Of(typ, e.row(f, tableOf(typ)))
+	table := f.tableOf(typ)
+	made := api.Of(typ, e.row(f, table))
+	if _, ok := api.ParseID(made.String()); ok {
+		return made.String()
+	}
+	// Found by its name, then.
+	made = api.ID{Type: typ}
+	if err := f.super.QueryRow(f.Context(), `SELECT name FROM `+table+` WHERE org_id = $1 ORDER BY id LIMIT 1`, e.ids["organization"]).Scan(&made.Text); err != nil {
+		f.Fatalf("%v: ids of %s have a form of their own; say in estate.id how one is made", err, typ)
+	}
 	if _, ok := api.ParseID(made.String()); !ok {
-		f.Fatalf("ids of %s have another form than a UUID; say in estate.id how one is made", typ)
+		f.Fatalf("ids of %s are neither a UUID nor a name; say in estate.id how one is made", typ)
 	}
 	return made.String()
 }
 
-// tableOf is the table of a type of objects.
-func tableOf(typ string) string {
-	if typ == "Rule" {
-		return "policy_rules"
-	}
+// tableOf is the table of a type of objects: the one of its name, or the one
+// whose name ends like that.
+func (f *field) tableOf(typ string) (table string) {
+	f.Helper()
 	var b strings.Builder
 	for i, c := range typ {
 		if i > 0 && c >= 'A' && c <= 'Z' {
@@ -278,16 +286,21 @@ func tableOf(typ string) string {
 		}
 		b.WriteRune(c)
 	}
-	return strings.ToLower(b.String()) + "s"
+	name := strings.ToLower(b.String()) + "s"
+	if base, ok := strings.CutSuffix(name, "ys"); ok {
+		name = base + "ies"
+	}
+	err := f.super.QueryRow(f.Context(), `SELECT table_name FROM information_schema.columns
+		WHERE table_schema = 'public' AND column_name = 'org_id' AND (table_name = $1 OR table_name LIKE '%\_' || $1) ORDER BY table_name <> $1, table_name LIMIT 1`, name).Scan(&table)
+	if err != nil {
+		f.Fatalf("%v: there is no table of %s; say in estate.id how an id of it is made", err, typ)
+	}
+	return table
 }
 
 // row is the first row of the organization in a table.
 func (e *estate) row(f *field, table string) (id uuid.UUID) {
 	f.Helper()
-	var there bool
-	if err := f.super.QueryRow(f.Context(), `SELECT to_regclass($1) IS NOT NULL`, table).Scan(&there); err != nil || !there {
-		f.Fatalf("there is no table %s for its type of objects (%v); say in estate.id how an id of it is made", table, err)
-	}
 	if err := f.super.QueryRow(f.Context(), fmt.Sprintf(`SELECT id FROM %s WHERE org_id = $1 ORDER BY id LIMIT 1`, table), e.ids["organization"]).Scan(&id); err != nil {
 		f.Fatalf("%s has nothing in %s (%v), so nothing of that can be attacked; let furnish make one", e.slug, table, err)
 	}
@@ -299,12 +312,15 @@ func ghost(text string) string {
 	id, _ := api.ParseID(text)
 	switch id.Type {
 	case "Decision":
-		last := map[bool]string{true: "b", false: "a"}[strings.HasSuffix(id.Text, "a")]
-		id.Text = id.Text[:len(id.Text)-1] + last
+		id.Text = ghostReference(id.Text)
 	case "Advisory":
 		id.Text = "GHSA-0000-0000-0000"
 	default:
-		id.UUID = uuid.New()
+		if id.UUID == uuid.Nil {
+			id.Text = ghostReference(id.Text)
+		} else {
+			id.UUID = uuid.New()
+		}
 	}
 	return id.String()
 }

@@ -93,7 +93,9 @@ func cookieAttempts() (out []attempt) {
 		}
 		end(f.loginBench, br)
 		return shot{fire: func() answer { return br.get(platformAt + "/login") },
-			refused: func(a answer) bool { return a.status == http.StatusOK && !strings.Contains(string(a.body), "ana@acme.example") },
+			refused: func(a answer) bool {
+				return a.status == http.StatusOK && !strings.Contains(string(a.body), "ana@acme.example")
+			},
 			inside: func() string {
 				if to := br.get(br.get(acmeAt + "/login/start?provider=platform").next()).next(); !strings.HasPrefix(to, f.platform.URL) {
 					return "it goes on to " + to + " without asking the provider"
@@ -265,7 +267,7 @@ func logoutAttempts() (out []attempt) {
 		{"for another audience", at, with(func(c map[string]any) { c["aud"] = "other" })},
 		{"of another issuer", at, func(m made) string {
 			c := m.f.own.LogoutClaims()
-			c["iss"] = m.f.theirs.slug
+			c["iss"] = m.f.loginBench.theirs.URL
 			return m.f.own.Sign(c)
 		}},
 		{"without id", at, with(func(c map[string]any) { delete(c, "jti") })},
