@@ -34,7 +34,7 @@ go test -c -o .cache/bin/e2e-access ./cmd/sluice
 testpg=$PWD/.cache/bin/testpg tests=$PWD/.cache/bin/e2e-access
 cd cmd/sluice # the tests read files beside them
 log=$PWD/../../.cache/e2e-access.log # what the nodes say about what they refuse
-if ! SLUICE_E2E_TABLES=1 "$testpg" run -- "$tests" -test.run '^TestAccess$' -test.timeout 20m </dev/null 2>"$log"; then
+if ! SLUICE_E2E_TABLES=1 "$testpg" run -- "$tests" -test.run '^TestAccess$' -test.timeout 20m </dev/null 2>"$log" | sed '/^PASS$/d'; then
   tail -5 "$log" >&2
   echo 'the nodes'"'"' log is .cache/e2e-access.log' >&2
   exit 1
