@@ -77,13 +77,9 @@ e2e-main: build ## the main path with real clients and the real npm registry, en
 e2e-npm: build ## every npm client through every case: npm, pnpm, yarn, berry, bun, deno (minutes)
 	scripts/e2e-npm.sh
 
-.PHONY: test-login
-test-login: ## logging in by dex and with a real Chromium (builds dex for minutes)
-	@scripts/install-tools.sh dex
-	@scripts/install-tools.sh browser
-	SLUICE_TEST_DEX="$(CURDIR)/.cache/bin/dex" SLUICE_TEST_CHROMIUM="$$(command -v chromium || true)" \
-	SLUICE_TEST_PLAYWRIGHT="$(CURDIR)/.cache/clients/playwright-core/node_modules/playwright-core" \
-	.cache/bin/testpg run -- go test -count=1 -timeout 10m -run 'TestA1_(Dex|RealBrowser|RealProvider)' ./cmd/sluice </dev/null
+.PHONY: e2e-access
+e2e-access: build ## attacks across organizations and roles, who may do what, logging in by dex and with Chromium (minutes)
+	scripts/e2e-access.sh
 
 .PHONY: bench
 bench: tools frontend ## every Go benchmark, against a real PostgreSQL

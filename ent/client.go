@@ -63,6 +63,7 @@ import (
 	"sluice.dev/sluice/ent/tombstone"
 	"sluice.dev/sluice/ent/trustrule"
 	"sluice.dev/sluice/ent/upstream"
+	"sluice.dev/sluice/ent/usedidentity"
 	"sluice.dev/sluice/ent/versionfile"
 )
 
@@ -165,6 +166,8 @@ type Client struct {
 	TrustRule *TrustRuleClient
 	// Upstream is the client for interacting with the Upstream builders.
 	Upstream *UpstreamClient
+	// UsedIdentity is the client for interacting with the UsedIdentity builders.
+	UsedIdentity *UsedIdentityClient
 	// VersionFile is the client for interacting with the VersionFile builders.
 	VersionFile *VersionFileClient
 }
@@ -225,6 +228,7 @@ func (c *Client) init() {
 	c.Tombstone = NewTombstoneClient(c.config)
 	c.TrustRule = NewTrustRuleClient(c.config)
 	c.Upstream = NewUpstreamClient(c.config)
+	c.UsedIdentity = NewUsedIdentityClient(c.config)
 	c.VersionFile = NewVersionFileClient(c.config)
 }
 
@@ -365,6 +369,7 @@ func (c *Client) Tx(ctx context.Context) (*Tx, error) {
 		Tombstone:        NewTombstoneClient(cfg),
 		TrustRule:        NewTrustRuleClient(cfg),
 		Upstream:         NewUpstreamClient(cfg),
+		UsedIdentity:     NewUsedIdentityClient(cfg),
 		VersionFile:      NewVersionFileClient(cfg),
 	}, nil
 }
@@ -432,6 +437,7 @@ func (c *Client) BeginTx(ctx context.Context, opts *sql.TxOptions) (*Tx, error) 
 		Tombstone:        NewTombstoneClient(cfg),
 		TrustRule:        NewTrustRuleClient(cfg),
 		Upstream:         NewUpstreamClient(cfg),
+		UsedIdentity:     NewUsedIdentityClient(cfg),
 		VersionFile:      NewVersionFileClient(cfg),
 	}, nil
 }
@@ -470,7 +476,7 @@ func (c *Client) Use(hooks ...Hook) {
 		c.PackageName, c.PackageVersion, c.PolicyRule, c.Pull, c.PullItem, c.Registry,
 		c.Remote, c.RemoteDocument, c.Role, c.RoleGrant, c.ServiceAccount, c.Session,
 		c.SpentVersion, c.StagedVersion, c.Team, c.TeamMember, c.Token, c.Tombstone,
-		c.TrustRule, c.Upstream, c.VersionFile,
+		c.TrustRule, c.Upstream, c.UsedIdentity, c.VersionFile,
 	} {
 		n.Use(hooks...)
 	}
@@ -488,7 +494,7 @@ func (c *Client) Intercept(interceptors ...Interceptor) {
 		c.PackageName, c.PackageVersion, c.PolicyRule, c.Pull, c.PullItem, c.Registry,
 		c.Remote, c.RemoteDocument, c.Role, c.RoleGrant, c.ServiceAccount, c.Session,
 		c.SpentVersion, c.StagedVersion, c.Team, c.TeamMember, c.Token, c.Tombstone,
-		c.TrustRule, c.Upstream, c.VersionFile,
+		c.TrustRule, c.Upstream, c.UsedIdentity, c.VersionFile,
 	} {
 		n.Intercept(interceptors...)
 	}
@@ -591,6 +597,8 @@ func (c *Client) Mutate(ctx context.Context, m Mutation) (Value, error) {
 		return c.TrustRule.mutate(ctx, m)
 	case *UpstreamMutation:
 		return c.Upstream.mutate(ctx, m)
+	case *UsedIdentityMutation:
+		return c.UsedIdentity.mutate(ctx, m)
 	case *VersionFileMutation:
 		return c.VersionFile.mutate(ctx, m)
 	default:
@@ -7291,6 +7299,141 @@ func (c *UpstreamClient) mutate(ctx context.Context, m *UpstreamMutation) (Value
 	}
 }
 
+// UsedIdentityClient is a client for the UsedIdentity schema.
+type UsedIdentityClient struct {
+	config
+}
+
+// NewUsedIdentityClient returns a client for the UsedIdentity from the given config.
+func NewUsedIdentityClient(c config) *UsedIdentityClient {
+	return &UsedIdentityClient{config: c}
+}
+
+// Use adds a list of mutation hooks to the hooks stack.
+// A call to `Use(f, g, h)` equals to `usedidentity.Hooks(f(g(h())))`.
+func (c *UsedIdentityClient) Use(hooks ...Hook) {
+	c.hooks.UsedIdentity = append(c.hooks.UsedIdentity, hooks...)
+}
+
+// Intercept adds a list of query interceptors to the interceptors stack.
+// A call to `Intercept(f, g, h)` equals to `usedidentity.Intercept(f(g(h())))`.
+func (c *UsedIdentityClient) Intercept(interceptors ...Interceptor) {
+	c.inters.UsedIdentity = append(c.inters.UsedIdentity, interceptors...)
+}
+
+// Create returns a builder for creating a UsedIdentity entity.
+func (c *UsedIdentityClient) Create() *UsedIdentityCreate {
+	mutation := newUsedIdentityMutation(c.config, OpCreate)
+	return &UsedIdentityCreate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// CreateBulk returns a builder for creating a bulk of UsedIdentity entities.
+func (c *UsedIdentityClient) CreateBulk(builders ...*UsedIdentityCreate) *UsedIdentityCreateBulk {
+	return &UsedIdentityCreateBulk{config: c.config, builders: builders}
+}
+
+// MapCreateBulk creates a bulk creation builder from the given slice. For each item in the slice, the function creates
+// a builder and applies setFunc on it.
+func (c *UsedIdentityClient) MapCreateBulk(slice any, setFunc func(*UsedIdentityCreate, int)) *UsedIdentityCreateBulk {
+	rv := reflect.ValueOf(slice)
+	if rv.Kind() != reflect.Slice {
+		return &UsedIdentityCreateBulk{err: fmt.Errorf("calling to UsedIdentityClient.MapCreateBulk with wrong type %T, need slice", slice)}
+	}
+	builders := make([]*UsedIdentityCreate, rv.Len())
+	for i := 0; i < rv.Len(); i++ {
+		builders[i] = c.Create()
+		setFunc(builders[i], i)
+	}
+	return &UsedIdentityCreateBulk{config: c.config, builders: builders}
+}
+
+// Update returns an update builder for UsedIdentity.
+func (c *UsedIdentityClient) Update() *UsedIdentityUpdate {
+	mutation := newUsedIdentityMutation(c.config, OpUpdate)
+	return &UsedIdentityUpdate{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOne returns an update builder for the given entity.
+func (c *UsedIdentityClient) UpdateOne(_m *UsedIdentity) *UsedIdentityUpdateOne {
+	mutation := newUsedIdentityMutation(c.config, OpUpdateOne, withUsedIdentity(_m))
+	return &UsedIdentityUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// UpdateOneID returns an update builder for the given id.
+func (c *UsedIdentityClient) UpdateOneID(id uuid.UUID) *UsedIdentityUpdateOne {
+	mutation := newUsedIdentityMutation(c.config, OpUpdateOne, withUsedIdentityID(id))
+	return &UsedIdentityUpdateOne{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// Delete returns a delete builder for UsedIdentity.
+func (c *UsedIdentityClient) Delete() *UsedIdentityDelete {
+	mutation := newUsedIdentityMutation(c.config, OpDelete)
+	return &UsedIdentityDelete{config: c.config, hooks: c.Hooks(), mutation: mutation}
+}
+
+// DeleteOne returns a builder for deleting the given entity.
+func (c *UsedIdentityClient) DeleteOne(_m *UsedIdentity) *UsedIdentityDeleteOne {
+	return c.DeleteOneID(_m.ID)
+}
+
+// DeleteOneID returns a builder for deleting the given entity by its id.
+func (c *UsedIdentityClient) DeleteOneID(id uuid.UUID) *UsedIdentityDeleteOne {
+	builder := c.Delete().Where(usedidentity.ID(id))
+	builder.mutation.id = &id
+	builder.mutation.op = OpDeleteOne
+	return &UsedIdentityDeleteOne{builder}
+}
+
+// Query returns a query builder for UsedIdentity.
+func (c *UsedIdentityClient) Query() *UsedIdentityQuery {
+	return &UsedIdentityQuery{
+		config: c.config,
+		ctx:    &QueryContext{Type: TypeUsedIdentity},
+		inters: c.Interceptors(),
+	}
+}
+
+// Get returns a UsedIdentity entity by its id.
+func (c *UsedIdentityClient) Get(ctx context.Context, id uuid.UUID) (*UsedIdentity, error) {
+	return c.Query().Where(usedidentity.ID(id)).Only(ctx)
+}
+
+// GetX is like Get, but panics if an error occurs.
+func (c *UsedIdentityClient) GetX(ctx context.Context, id uuid.UUID) *UsedIdentity {
+	obj, err := c.Get(ctx, id)
+	if err != nil {
+		panic(err)
+	}
+	return obj
+}
+
+// Hooks returns the client hooks.
+func (c *UsedIdentityClient) Hooks() []Hook {
+	hooks := c.hooks.UsedIdentity
+	return append(hooks[:len(hooks):len(hooks)], usedidentity.Hooks[:]...)
+}
+
+// Interceptors returns the client interceptors.
+func (c *UsedIdentityClient) Interceptors() []Interceptor {
+	inters := c.inters.UsedIdentity
+	return append(inters[:len(inters):len(inters)], usedidentity.Interceptors[:]...)
+}
+
+func (c *UsedIdentityClient) mutate(ctx context.Context, m *UsedIdentityMutation) (Value, error) {
+	switch m.Op() {
+	case OpCreate:
+		return (&UsedIdentityCreate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdate:
+		return (&UsedIdentityUpdate{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpUpdateOne:
+		return (&UsedIdentityUpdateOne{config: c.config, hooks: c.Hooks(), mutation: m}).Save(ctx)
+	case OpDelete, OpDeleteOne:
+		return (&UsedIdentityDelete{config: c.config, hooks: c.Hooks(), mutation: m}).Exec(ctx)
+	default:
+		return nil, fmt.Errorf("ent: unknown UsedIdentity mutation op: %q", m.Op())
+	}
+}
+
 // VersionFileClient is a client for the VersionFile schema.
 type VersionFileClient struct {
 	config
@@ -7452,7 +7595,7 @@ type (
 		OwnedName, PackageName, PackageVersion, PolicyRule, Pull, PullItem, Registry,
 		Remote, RemoteDocument, Role, RoleGrant, ServiceAccount, Session, SpentVersion,
 		StagedVersion, Team, TeamMember, Token, Tombstone, TrustRule, Upstream,
-		VersionFile []ent.Hook
+		UsedIdentity, VersionFile []ent.Hook
 	}
 	inters struct {
 		Advisory, AuditEvent, AuditSeal, Blob, BreakGlassLink, Cascade, Decision,
@@ -7462,6 +7605,6 @@ type (
 		OwnedName, PackageName, PackageVersion, PolicyRule, Pull, PullItem, Registry,
 		Remote, RemoteDocument, Role, RoleGrant, ServiceAccount, Session, SpentVersion,
 		StagedVersion, Team, TeamMember, Token, Tombstone, TrustRule, Upstream,
-		VersionFile []ent.Interceptor
+		UsedIdentity, VersionFile []ent.Interceptor
 	}
 )

@@ -59,6 +59,7 @@ import (
 	"sluice.dev/sluice/ent/tombstone"
 	"sluice.dev/sluice/ent/trustrule"
 	"sluice.dev/sluice/ent/upstream"
+	"sluice.dev/sluice/ent/usedidentity"
 	"sluice.dev/sluice/ent/versionfile"
 )
 
@@ -167,6 +168,7 @@ func checkColumn(t, c string) error {
 			tombstone.Table:        tombstone.ValidColumn,
 			trustrule.Table:        trustrule.ValidColumn,
 			upstream.Table:         upstream.ValidColumn,
+			usedidentity.Table:     usedidentity.ValidColumn,
 			versionfile.Table:      versionfile.ValidColumn,
 		})
 	})

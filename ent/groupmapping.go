@@ -28,6 +28,8 @@ type GroupMapping struct {
 	Role string `json:"role,omitempty"`
 	// RegistryID holds the value of the "registry_id" field.
 	RegistryID *uuid.UUID `json:"registry_id,omitempty"`
+	// TeamID holds the value of the "team_id" field.
+	TeamID *uuid.UUID `json:"team_id,omitempty"`
 	// CreatedAt holds the value of the "created_at" field.
 	CreatedAt    time.Time `json:"created_at,omitempty"`
 	selectValues sql.SelectValues
@@ -38,7 +40,7 @@ func (*GroupMapping) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case groupmapping.FieldRegistryID:
+		case groupmapping.FieldRegistryID, groupmapping.FieldTeamID:
 			values[i] = &sql.NullScanner{S: new(uuid.UUID)}
 		case groupmapping.FieldGroupName, groupmapping.FieldRole:
 			values[i] = new(sql.NullString)
@@ -98,6 +100,13 @@ func (_m *GroupMapping) assignValues(columns []string, values []any) error {
 				_m.RegistryID = new(uuid.UUID)
 				*_m.RegistryID = *value.S.(*uuid.UUID)
 			}
+		case groupmapping.FieldTeamID:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field team_id", values[i])
+			} else if value.Valid {
+				_m.TeamID = new(uuid.UUID)
+				*_m.TeamID = *value.S.(*uuid.UUID)
+			}
 		case groupmapping.FieldCreatedAt:
 			if value, ok := values[i].(*sql.NullTime); !ok {
 				return fmt.Errorf("unexpected type %T for field created_at", values[i])
@@ -154,6 +163,11 @@ func (_m *GroupMapping) String() string {
 	builder.WriteString(", ")
 	if v := _m.RegistryID; v != nil {
 		builder.WriteString("registry_id=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	if v := _m.TeamID; v != nil {
+		builder.WriteString("team_id=")
 		builder.WriteString(fmt.Sprintf("%v", *v))
 	}
 	builder.WriteString(", ")

@@ -62,6 +62,20 @@ func (_c *GroupMappingCreate) SetNillableRegistryID(v *uuid.UUID) *GroupMappingC
 	return _c
 }
 
+// SetTeamID sets the "team_id" field.
+func (_c *GroupMappingCreate) SetTeamID(v uuid.UUID) *GroupMappingCreate {
+	_c.mutation.SetTeamID(v)
+	return _c
+}
+
+// SetNillableTeamID sets the "team_id" field if the given value is not nil.
+func (_c *GroupMappingCreate) SetNillableTeamID(v *uuid.UUID) *GroupMappingCreate {
+	if v != nil {
+		_c.SetTeamID(*v)
+	}
+	return _c
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (_c *GroupMappingCreate) SetCreatedAt(v time.Time) *GroupMappingCreate {
 	_c.mutation.SetCreatedAt(v)
@@ -202,6 +216,10 @@ func (_c *GroupMappingCreate) createSpec() (*GroupMapping, *sqlgraph.CreateSpec)
 		_spec.SetField(groupmapping.FieldRegistryID, field.TypeUUID, value)
 		_node.RegistryID = &value
 	}
+	if value, ok := _c.mutation.TeamID(); ok {
+		_spec.SetField(groupmapping.FieldTeamID, field.TypeUUID, value)
+		_node.TeamID = &value
+	}
 	if value, ok := _c.mutation.CreatedAt(); ok {
 		_spec.SetField(groupmapping.FieldCreatedAt, field.TypeTime, value)
 		_node.CreatedAt = value
@@ -289,6 +307,9 @@ func (u *GroupMappingUpsertOne) UpdateNewValues() *GroupMappingUpsertOne {
 		}
 		if _, exists := u.create.mutation.RegistryID(); exists {
 			s.SetIgnore(groupmapping.FieldRegistryID)
+		}
+		if _, exists := u.create.mutation.TeamID(); exists {
+			s.SetIgnore(groupmapping.FieldTeamID)
 		}
 		if _, exists := u.create.mutation.CreatedAt(); exists {
 			s.SetIgnore(groupmapping.FieldCreatedAt)
@@ -521,6 +542,9 @@ func (u *GroupMappingUpsertBulk) UpdateNewValues() *GroupMappingUpsertBulk {
 			}
 			if _, exists := b.mutation.RegistryID(); exists {
 				s.SetIgnore(groupmapping.FieldRegistryID)
+			}
+			if _, exists := b.mutation.TeamID(); exists {
+				s.SetIgnore(groupmapping.FieldTeamID)
 			}
 			if _, exists := b.mutation.CreatedAt(); exists {
 				s.SetIgnore(groupmapping.FieldCreatedAt)

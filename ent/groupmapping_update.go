@@ -78,6 +78,9 @@ func (_u *GroupMappingUpdate) sqlSave(ctx context.Context) (_node int, err error
 	if _u.mutation.RegistryIDCleared() {
 		_spec.ClearField(groupmapping.FieldRegistryID, field.TypeUUID)
 	}
+	if _u.mutation.TeamIDCleared() {
+		_spec.ClearField(groupmapping.FieldTeamID, field.TypeUUID)
+	}
 	_spec.AddModifiers(_u.modifiers...)
 	if _node, err = sqlgraph.UpdateNodes(ctx, _u.driver, _spec); err != nil {
 		if _, ok := err.(*sqlgraph.NotFoundError); ok {
@@ -179,6 +182,9 @@ func (_u *GroupMappingUpdateOne) sqlSave(ctx context.Context) (_node *GroupMappi
 	}
 	if _u.mutation.RegistryIDCleared() {
 		_spec.ClearField(groupmapping.FieldRegistryID, field.TypeUUID)
+	}
+	if _u.mutation.TeamIDCleared() {
+		_spec.ClearField(groupmapping.FieldTeamID, field.TypeUUID)
 	}
 	_spec.AddModifiers(_u.modifiers...)
 	_node = &GroupMapping{config: _u.config}

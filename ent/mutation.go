@@ -61,6 +61,7 @@ import (
 	"sluice.dev/sluice/ent/tombstone"
 	"sluice.dev/sluice/ent/trustrule"
 	"sluice.dev/sluice/ent/upstream"
+	"sluice.dev/sluice/ent/usedidentity"
 	"sluice.dev/sluice/ent/versionfile"
 	"sluice.dev/sluice/tenants/coord"
 )
@@ -121,6 +122,7 @@ const (
 	TypeTombstone        = "Tombstone"
 	TypeTrustRule        = "TrustRule"
 	TypeUpstream         = "Upstream"
+	TypeUsedIdentity     = "UsedIdentity"
 	TypeVersionFile      = "VersionFile"
 )
 
@@ -8592,6 +8594,7 @@ type GroupMappingMutation struct {
 	group_name    *string
 	role          *string
 	registry_id   *uuid.UUID
+	team_id       *uuid.UUID
 	created_at    *time.Time
 	clearedFields map[string]struct{}
 	done          bool
@@ -8896,6 +8899,55 @@ func (m *GroupMappingMutation) ResetRegistryID() {
 	delete(m.clearedFields, groupmapping.FieldRegistryID)
 }
 
+// SetTeamID sets the "team_id" field.
+func (m *GroupMappingMutation) SetTeamID(u uuid.UUID) {
+	m.team_id = &u
+}
+
+// TeamID returns the value of the "team_id" field in the mutation.
+func (m *GroupMappingMutation) TeamID() (r uuid.UUID, exists bool) {
+	v := m.team_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTeamID returns the old "team_id" field's value of the GroupMapping entity.
+// If the GroupMapping object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *GroupMappingMutation) OldTeamID(ctx context.Context) (v *uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTeamID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTeamID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTeamID: %w", err)
+	}
+	return oldValue.TeamID, nil
+}
+
+// ClearTeamID clears the value of the "team_id" field.
+func (m *GroupMappingMutation) ClearTeamID() {
+	m.team_id = nil
+	m.clearedFields[groupmapping.FieldTeamID] = struct{}{}
+}
+
+// TeamIDCleared returns if the "team_id" field was cleared in this mutation.
+func (m *GroupMappingMutation) TeamIDCleared() bool {
+	_, ok := m.clearedFields[groupmapping.FieldTeamID]
+	return ok
+}
+
+// ResetTeamID resets all changes to the "team_id" field.
+func (m *GroupMappingMutation) ResetTeamID() {
+	m.team_id = nil
+	delete(m.clearedFields, groupmapping.FieldTeamID)
+}
+
 // SetCreatedAt sets the "created_at" field.
 func (m *GroupMappingMutation) SetCreatedAt(t time.Time) {
 	m.created_at = &t
@@ -8966,7 +9018,7 @@ func (m *GroupMappingMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *GroupMappingMutation) Fields() []string {
-	fields := make([]string, 0, 6)
+	fields := make([]string, 0, 7)
 	if m.org_id != nil {
 		fields = append(fields, groupmapping.FieldOrgID)
 	}
@@ -8981,6 +9033,9 @@ func (m *GroupMappingMutation) Fields() []string {
 	}
 	if m.registry_id != nil {
 		fields = append(fields, groupmapping.FieldRegistryID)
+	}
+	if m.team_id != nil {
+		fields = append(fields, groupmapping.FieldTeamID)
 	}
 	if m.created_at != nil {
 		fields = append(fields, groupmapping.FieldCreatedAt)
@@ -9003,6 +9058,8 @@ func (m *GroupMappingMutation) Field(name string) (ent.Value, bool) {
 		return m.Role()
 	case groupmapping.FieldRegistryID:
 		return m.RegistryID()
+	case groupmapping.FieldTeamID:
+		return m.TeamID()
 	case groupmapping.FieldCreatedAt:
 		return m.CreatedAt()
 	}
@@ -9024,6 +9081,8 @@ func (m *GroupMappingMutation) OldField(ctx context.Context, name string) (ent.V
 		return m.OldRole(ctx)
 	case groupmapping.FieldRegistryID:
 		return m.OldRegistryID(ctx)
+	case groupmapping.FieldTeamID:
+		return m.OldTeamID(ctx)
 	case groupmapping.FieldCreatedAt:
 		return m.OldCreatedAt(ctx)
 	}
@@ -9070,6 +9129,13 @@ func (m *GroupMappingMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetRegistryID(v)
 		return nil
+	case groupmapping.FieldTeamID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTeamID(v)
+		return nil
 	case groupmapping.FieldCreatedAt:
 		v, ok := value.(time.Time)
 		if !ok {
@@ -9110,6 +9176,9 @@ func (m *GroupMappingMutation) ClearedFields() []string {
 	if m.FieldCleared(groupmapping.FieldRegistryID) {
 		fields = append(fields, groupmapping.FieldRegistryID)
 	}
+	if m.FieldCleared(groupmapping.FieldTeamID) {
+		fields = append(fields, groupmapping.FieldTeamID)
+	}
 	return fields
 }
 
@@ -9126,6 +9195,9 @@ func (m *GroupMappingMutation) ClearField(name string) error {
 	switch name {
 	case groupmapping.FieldRegistryID:
 		m.ClearRegistryID()
+		return nil
+	case groupmapping.FieldTeamID:
+		m.ClearTeamID()
 		return nil
 	}
 	return fmt.Errorf("unknown GroupMapping nullable field %s", name)
@@ -9149,6 +9221,9 @@ func (m *GroupMappingMutation) ResetField(name string) error {
 		return nil
 	case groupmapping.FieldRegistryID:
 		m.ResetRegistryID()
+		return nil
+	case groupmapping.FieldTeamID:
+		m.ResetTeamID()
 		return nil
 	case groupmapping.FieldCreatedAt:
 		m.ResetCreatedAt()
@@ -38026,22 +38101,29 @@ func (m *TombstoneMutation) ResetEdge(name string) error {
 // TrustRuleMutation represents an operation that mutates the TrustRule nodes in the graph.
 type TrustRuleMutation struct {
 	config
-	op             Op
-	typ            string
-	id             *uuid.UUID
-	org_id         *uuid.UUID
-	registry_id    *uuid.UUID
-	name           *string
-	issuer         *string
-	claims         *map[string]string
-	packages       *[]string
-	appendpackages []string
-	created_at     *time.Time
-	last_used_at   *time.Time
-	clearedFields  map[string]struct{}
-	done           bool
-	oldValue       func(context.Context) (*TrustRule, error)
-	predicates     []predicate.TrustRule
+	op               Op
+	typ              string
+	id               *uuid.UUID
+	org_id           *uuid.UUID
+	name             *string
+	description      *string
+	provider         *trustrule.Provider
+	issuer           *string
+	claims           *map[string]string
+	service_id       *uuid.UUID
+	registries       *[]uuid.UUID
+	appendregistries []uuid.UUID
+	write            *bool
+	packages         *[]string
+	appendpackages   []string
+	reuse_seconds    *int
+	addreuse_seconds *int
+	created_at       *time.Time
+	last_used_at     *time.Time
+	clearedFields    map[string]struct{}
+	done             bool
+	oldValue         func(context.Context) (*TrustRule, error)
+	predicates       []predicate.TrustRule
 }
 
 var _ ent.Mutation = (*TrustRuleMutation)(nil)
@@ -38184,42 +38266,6 @@ func (m *TrustRuleMutation) ResetOrgID() {
 	m.org_id = nil
 }
 
-// SetRegistryID sets the "registry_id" field.
-func (m *TrustRuleMutation) SetRegistryID(u uuid.UUID) {
-	m.registry_id = &u
-}
-
-// RegistryID returns the value of the "registry_id" field in the mutation.
-func (m *TrustRuleMutation) RegistryID() (r uuid.UUID, exists bool) {
-	v := m.registry_id
-	if v == nil {
-		return
-	}
-	return *v, true
-}
-
-// OldRegistryID returns the old "registry_id" field's value of the TrustRule entity.
-// If the TrustRule object wasn't provided to the builder, the object is fetched from the database.
-// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
-func (m *TrustRuleMutation) OldRegistryID(ctx context.Context) (v uuid.UUID, err error) {
-	if !m.op.Is(OpUpdateOne) {
-		return v, errors.New("OldRegistryID is only allowed on UpdateOne operations")
-	}
-	if m.id == nil || m.oldValue == nil {
-		return v, errors.New("OldRegistryID requires an ID field in the mutation")
-	}
-	oldValue, err := m.oldValue(ctx)
-	if err != nil {
-		return v, fmt.Errorf("querying old value for OldRegistryID: %w", err)
-	}
-	return oldValue.RegistryID, nil
-}
-
-// ResetRegistryID resets all changes to the "registry_id" field.
-func (m *TrustRuleMutation) ResetRegistryID() {
-	m.registry_id = nil
-}
-
 // SetName sets the "name" field.
 func (m *TrustRuleMutation) SetName(s string) {
 	m.name = &s
@@ -38254,6 +38300,78 @@ func (m *TrustRuleMutation) OldName(ctx context.Context) (v string, err error) {
 // ResetName resets all changes to the "name" field.
 func (m *TrustRuleMutation) ResetName() {
 	m.name = nil
+}
+
+// SetDescription sets the "description" field.
+func (m *TrustRuleMutation) SetDescription(s string) {
+	m.description = &s
+}
+
+// Description returns the value of the "description" field in the mutation.
+func (m *TrustRuleMutation) Description() (r string, exists bool) {
+	v := m.description
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldDescription returns the old "description" field's value of the TrustRule entity.
+// If the TrustRule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrustRuleMutation) OldDescription(ctx context.Context) (v string, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldDescription is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldDescription requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldDescription: %w", err)
+	}
+	return oldValue.Description, nil
+}
+
+// ResetDescription resets all changes to the "description" field.
+func (m *TrustRuleMutation) ResetDescription() {
+	m.description = nil
+}
+
+// SetProvider sets the "provider" field.
+func (m *TrustRuleMutation) SetProvider(t trustrule.Provider) {
+	m.provider = &t
+}
+
+// Provider returns the value of the "provider" field in the mutation.
+func (m *TrustRuleMutation) Provider() (r trustrule.Provider, exists bool) {
+	v := m.provider
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldProvider returns the old "provider" field's value of the TrustRule entity.
+// If the TrustRule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrustRuleMutation) OldProvider(ctx context.Context) (v trustrule.Provider, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldProvider is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldProvider requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldProvider: %w", err)
+	}
+	return oldValue.Provider, nil
+}
+
+// ResetProvider resets all changes to the "provider" field.
+func (m *TrustRuleMutation) ResetProvider() {
+	m.provider = nil
 }
 
 // SetIssuer sets the "issuer" field.
@@ -38328,6 +38446,142 @@ func (m *TrustRuleMutation) ResetClaims() {
 	m.claims = nil
 }
 
+// SetServiceID sets the "service_id" field.
+func (m *TrustRuleMutation) SetServiceID(u uuid.UUID) {
+	m.service_id = &u
+}
+
+// ServiceID returns the value of the "service_id" field in the mutation.
+func (m *TrustRuleMutation) ServiceID() (r uuid.UUID, exists bool) {
+	v := m.service_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldServiceID returns the old "service_id" field's value of the TrustRule entity.
+// If the TrustRule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrustRuleMutation) OldServiceID(ctx context.Context) (v *uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldServiceID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldServiceID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldServiceID: %w", err)
+	}
+	return oldValue.ServiceID, nil
+}
+
+// ClearServiceID clears the value of the "service_id" field.
+func (m *TrustRuleMutation) ClearServiceID() {
+	m.service_id = nil
+	m.clearedFields[trustrule.FieldServiceID] = struct{}{}
+}
+
+// ServiceIDCleared returns if the "service_id" field was cleared in this mutation.
+func (m *TrustRuleMutation) ServiceIDCleared() bool {
+	_, ok := m.clearedFields[trustrule.FieldServiceID]
+	return ok
+}
+
+// ResetServiceID resets all changes to the "service_id" field.
+func (m *TrustRuleMutation) ResetServiceID() {
+	m.service_id = nil
+	delete(m.clearedFields, trustrule.FieldServiceID)
+}
+
+// SetRegistries sets the "registries" field.
+func (m *TrustRuleMutation) SetRegistries(u []uuid.UUID) {
+	m.registries = &u
+	m.appendregistries = nil
+}
+
+// Registries returns the value of the "registries" field in the mutation.
+func (m *TrustRuleMutation) Registries() (r []uuid.UUID, exists bool) {
+	v := m.registries
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldRegistries returns the old "registries" field's value of the TrustRule entity.
+// If the TrustRule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrustRuleMutation) OldRegistries(ctx context.Context) (v []uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldRegistries is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldRegistries requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldRegistries: %w", err)
+	}
+	return oldValue.Registries, nil
+}
+
+// AppendRegistries adds u to the "registries" field.
+func (m *TrustRuleMutation) AppendRegistries(u []uuid.UUID) {
+	m.appendregistries = append(m.appendregistries, u...)
+}
+
+// AppendedRegistries returns the list of values that were appended to the "registries" field in this mutation.
+func (m *TrustRuleMutation) AppendedRegistries() ([]uuid.UUID, bool) {
+	if len(m.appendregistries) == 0 {
+		return nil, false
+	}
+	return m.appendregistries, true
+}
+
+// ResetRegistries resets all changes to the "registries" field.
+func (m *TrustRuleMutation) ResetRegistries() {
+	m.registries = nil
+	m.appendregistries = nil
+}
+
+// SetWrite sets the "write" field.
+func (m *TrustRuleMutation) SetWrite(b bool) {
+	m.write = &b
+}
+
+// Write returns the value of the "write" field in the mutation.
+func (m *TrustRuleMutation) Write() (r bool, exists bool) {
+	v := m.write
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldWrite returns the old "write" field's value of the TrustRule entity.
+// If the TrustRule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrustRuleMutation) OldWrite(ctx context.Context) (v bool, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldWrite is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldWrite requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldWrite: %w", err)
+	}
+	return oldValue.Write, nil
+}
+
+// ResetWrite resets all changes to the "write" field.
+func (m *TrustRuleMutation) ResetWrite() {
+	m.write = nil
+}
+
 // SetPackages sets the "packages" field.
 func (m *TrustRuleMutation) SetPackages(s []string) {
 	m.packages = &s
@@ -38377,6 +38631,62 @@ func (m *TrustRuleMutation) AppendedPackages() ([]string, bool) {
 func (m *TrustRuleMutation) ResetPackages() {
 	m.packages = nil
 	m.appendpackages = nil
+}
+
+// SetReuseSeconds sets the "reuse_seconds" field.
+func (m *TrustRuleMutation) SetReuseSeconds(i int) {
+	m.reuse_seconds = &i
+	m.addreuse_seconds = nil
+}
+
+// ReuseSeconds returns the value of the "reuse_seconds" field in the mutation.
+func (m *TrustRuleMutation) ReuseSeconds() (r int, exists bool) {
+	v := m.reuse_seconds
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldReuseSeconds returns the old "reuse_seconds" field's value of the TrustRule entity.
+// If the TrustRule object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *TrustRuleMutation) OldReuseSeconds(ctx context.Context) (v int, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldReuseSeconds is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldReuseSeconds requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldReuseSeconds: %w", err)
+	}
+	return oldValue.ReuseSeconds, nil
+}
+
+// AddReuseSeconds adds i to the "reuse_seconds" field.
+func (m *TrustRuleMutation) AddReuseSeconds(i int) {
+	if m.addreuse_seconds != nil {
+		*m.addreuse_seconds += i
+	} else {
+		m.addreuse_seconds = &i
+	}
+}
+
+// AddedReuseSeconds returns the value that was added to the "reuse_seconds" field in this mutation.
+func (m *TrustRuleMutation) AddedReuseSeconds() (r int, exists bool) {
+	v := m.addreuse_seconds
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// ResetReuseSeconds resets all changes to the "reuse_seconds" field.
+func (m *TrustRuleMutation) ResetReuseSeconds() {
+	m.reuse_seconds = nil
+	m.addreuse_seconds = nil
 }
 
 // SetCreatedAt sets the "created_at" field.
@@ -38498,15 +38808,18 @@ func (m *TrustRuleMutation) Type() string {
 // order to get all numeric fields that were incremented/decremented, call
 // AddedFields().
 func (m *TrustRuleMutation) Fields() []string {
-	fields := make([]string, 0, 8)
+	fields := make([]string, 0, 13)
 	if m.org_id != nil {
 		fields = append(fields, trustrule.FieldOrgID)
 	}
-	if m.registry_id != nil {
-		fields = append(fields, trustrule.FieldRegistryID)
-	}
 	if m.name != nil {
 		fields = append(fields, trustrule.FieldName)
+	}
+	if m.description != nil {
+		fields = append(fields, trustrule.FieldDescription)
+	}
+	if m.provider != nil {
+		fields = append(fields, trustrule.FieldProvider)
 	}
 	if m.issuer != nil {
 		fields = append(fields, trustrule.FieldIssuer)
@@ -38514,8 +38827,20 @@ func (m *TrustRuleMutation) Fields() []string {
 	if m.claims != nil {
 		fields = append(fields, trustrule.FieldClaims)
 	}
+	if m.service_id != nil {
+		fields = append(fields, trustrule.FieldServiceID)
+	}
+	if m.registries != nil {
+		fields = append(fields, trustrule.FieldRegistries)
+	}
+	if m.write != nil {
+		fields = append(fields, trustrule.FieldWrite)
+	}
 	if m.packages != nil {
 		fields = append(fields, trustrule.FieldPackages)
+	}
+	if m.reuse_seconds != nil {
+		fields = append(fields, trustrule.FieldReuseSeconds)
 	}
 	if m.created_at != nil {
 		fields = append(fields, trustrule.FieldCreatedAt)
@@ -38533,16 +38858,26 @@ func (m *TrustRuleMutation) Field(name string) (ent.Value, bool) {
 	switch name {
 	case trustrule.FieldOrgID:
 		return m.OrgID()
-	case trustrule.FieldRegistryID:
-		return m.RegistryID()
 	case trustrule.FieldName:
 		return m.Name()
+	case trustrule.FieldDescription:
+		return m.Description()
+	case trustrule.FieldProvider:
+		return m.Provider()
 	case trustrule.FieldIssuer:
 		return m.Issuer()
 	case trustrule.FieldClaims:
 		return m.Claims()
+	case trustrule.FieldServiceID:
+		return m.ServiceID()
+	case trustrule.FieldRegistries:
+		return m.Registries()
+	case trustrule.FieldWrite:
+		return m.Write()
 	case trustrule.FieldPackages:
 		return m.Packages()
+	case trustrule.FieldReuseSeconds:
+		return m.ReuseSeconds()
 	case trustrule.FieldCreatedAt:
 		return m.CreatedAt()
 	case trustrule.FieldLastUsedAt:
@@ -38558,16 +38893,26 @@ func (m *TrustRuleMutation) OldField(ctx context.Context, name string) (ent.Valu
 	switch name {
 	case trustrule.FieldOrgID:
 		return m.OldOrgID(ctx)
-	case trustrule.FieldRegistryID:
-		return m.OldRegistryID(ctx)
 	case trustrule.FieldName:
 		return m.OldName(ctx)
+	case trustrule.FieldDescription:
+		return m.OldDescription(ctx)
+	case trustrule.FieldProvider:
+		return m.OldProvider(ctx)
 	case trustrule.FieldIssuer:
 		return m.OldIssuer(ctx)
 	case trustrule.FieldClaims:
 		return m.OldClaims(ctx)
+	case trustrule.FieldServiceID:
+		return m.OldServiceID(ctx)
+	case trustrule.FieldRegistries:
+		return m.OldRegistries(ctx)
+	case trustrule.FieldWrite:
+		return m.OldWrite(ctx)
 	case trustrule.FieldPackages:
 		return m.OldPackages(ctx)
+	case trustrule.FieldReuseSeconds:
+		return m.OldReuseSeconds(ctx)
 	case trustrule.FieldCreatedAt:
 		return m.OldCreatedAt(ctx)
 	case trustrule.FieldLastUsedAt:
@@ -38588,19 +38933,26 @@ func (m *TrustRuleMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetOrgID(v)
 		return nil
-	case trustrule.FieldRegistryID:
-		v, ok := value.(uuid.UUID)
-		if !ok {
-			return fmt.Errorf("unexpected type %T for field %s", value, name)
-		}
-		m.SetRegistryID(v)
-		return nil
 	case trustrule.FieldName:
 		v, ok := value.(string)
 		if !ok {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetName(v)
+		return nil
+	case trustrule.FieldDescription:
+		v, ok := value.(string)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetDescription(v)
+		return nil
+	case trustrule.FieldProvider:
+		v, ok := value.(trustrule.Provider)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetProvider(v)
 		return nil
 	case trustrule.FieldIssuer:
 		v, ok := value.(string)
@@ -38616,12 +38968,40 @@ func (m *TrustRuleMutation) SetField(name string, value ent.Value) error {
 		}
 		m.SetClaims(v)
 		return nil
+	case trustrule.FieldServiceID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetServiceID(v)
+		return nil
+	case trustrule.FieldRegistries:
+		v, ok := value.([]uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetRegistries(v)
+		return nil
+	case trustrule.FieldWrite:
+		v, ok := value.(bool)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetWrite(v)
+		return nil
 	case trustrule.FieldPackages:
 		v, ok := value.([]string)
 		if !ok {
 			return fmt.Errorf("unexpected type %T for field %s", value, name)
 		}
 		m.SetPackages(v)
+		return nil
+	case trustrule.FieldReuseSeconds:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetReuseSeconds(v)
 		return nil
 	case trustrule.FieldCreatedAt:
 		v, ok := value.(time.Time)
@@ -38644,13 +39024,21 @@ func (m *TrustRuleMutation) SetField(name string, value ent.Value) error {
 // AddedFields returns all numeric fields that were incremented/decremented during
 // this mutation.
 func (m *TrustRuleMutation) AddedFields() []string {
-	return nil
+	var fields []string
+	if m.addreuse_seconds != nil {
+		fields = append(fields, trustrule.FieldReuseSeconds)
+	}
+	return fields
 }
 
 // AddedField returns the numeric value that was incremented/decremented on a field
 // with the given name. The second boolean return value indicates that this field
 // was not set, or was not defined in the schema.
 func (m *TrustRuleMutation) AddedField(name string) (ent.Value, bool) {
+	switch name {
+	case trustrule.FieldReuseSeconds:
+		return m.AddedReuseSeconds()
+	}
 	return nil, false
 }
 
@@ -38659,6 +39047,13 @@ func (m *TrustRuleMutation) AddedField(name string) (ent.Value, bool) {
 // type.
 func (m *TrustRuleMutation) AddField(name string, value ent.Value) error {
 	switch name {
+	case trustrule.FieldReuseSeconds:
+		v, ok := value.(int)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.AddReuseSeconds(v)
+		return nil
 	}
 	return fmt.Errorf("unknown TrustRule numeric field %s", name)
 }
@@ -38667,6 +39062,9 @@ func (m *TrustRuleMutation) AddField(name string, value ent.Value) error {
 // mutation.
 func (m *TrustRuleMutation) ClearedFields() []string {
 	var fields []string
+	if m.FieldCleared(trustrule.FieldServiceID) {
+		fields = append(fields, trustrule.FieldServiceID)
+	}
 	if m.FieldCleared(trustrule.FieldLastUsedAt) {
 		fields = append(fields, trustrule.FieldLastUsedAt)
 	}
@@ -38684,6 +39082,9 @@ func (m *TrustRuleMutation) FieldCleared(name string) bool {
 // error if the field is not defined in the schema.
 func (m *TrustRuleMutation) ClearField(name string) error {
 	switch name {
+	case trustrule.FieldServiceID:
+		m.ClearServiceID()
+		return nil
 	case trustrule.FieldLastUsedAt:
 		m.ClearLastUsedAt()
 		return nil
@@ -38698,11 +39099,14 @@ func (m *TrustRuleMutation) ResetField(name string) error {
 	case trustrule.FieldOrgID:
 		m.ResetOrgID()
 		return nil
-	case trustrule.FieldRegistryID:
-		m.ResetRegistryID()
-		return nil
 	case trustrule.FieldName:
 		m.ResetName()
+		return nil
+	case trustrule.FieldDescription:
+		m.ResetDescription()
+		return nil
+	case trustrule.FieldProvider:
+		m.ResetProvider()
 		return nil
 	case trustrule.FieldIssuer:
 		m.ResetIssuer()
@@ -38710,8 +39114,20 @@ func (m *TrustRuleMutation) ResetField(name string) error {
 	case trustrule.FieldClaims:
 		m.ResetClaims()
 		return nil
+	case trustrule.FieldServiceID:
+		m.ResetServiceID()
+		return nil
+	case trustrule.FieldRegistries:
+		m.ResetRegistries()
+		return nil
+	case trustrule.FieldWrite:
+		m.ResetWrite()
+		return nil
 	case trustrule.FieldPackages:
 		m.ResetPackages()
+		return nil
+	case trustrule.FieldReuseSeconds:
+		m.ResetReuseSeconds()
 		return nil
 	case trustrule.FieldCreatedAt:
 		m.ResetCreatedAt()
@@ -39734,6 +40150,554 @@ func (m *UpstreamMutation) ResetEdge(name string) error {
 		return nil
 	}
 	return fmt.Errorf("unknown Upstream edge %s", name)
+}
+
+// UsedIdentityMutation represents an operation that mutates the UsedIdentity nodes in the graph.
+type UsedIdentityMutation struct {
+	config
+	op            Op
+	typ           string
+	id            *uuid.UUID
+	org_id        *uuid.UUID
+	trust_rule_id *uuid.UUID
+	hash          *[]byte
+	first_used_at *time.Time
+	expires_at    *time.Time
+	clearedFields map[string]struct{}
+	done          bool
+	oldValue      func(context.Context) (*UsedIdentity, error)
+	predicates    []predicate.UsedIdentity
+}
+
+var _ ent.Mutation = (*UsedIdentityMutation)(nil)
+
+// usedidentityOption allows management of the mutation configuration using functional options.
+type usedidentityOption func(*UsedIdentityMutation)
+
+// newUsedIdentityMutation creates new mutation for the UsedIdentity entity.
+func newUsedIdentityMutation(c config, op Op, opts ...usedidentityOption) *UsedIdentityMutation {
+	m := &UsedIdentityMutation{
+		config:        c,
+		op:            op,
+		typ:           TypeUsedIdentity,
+		clearedFields: make(map[string]struct{}),
+	}
+	for _, opt := range opts {
+		opt(m)
+	}
+	return m
+}
+
+// withUsedIdentityID sets the ID field of the mutation.
+func withUsedIdentityID(id uuid.UUID) usedidentityOption {
+	return func(m *UsedIdentityMutation) {
+		var (
+			err   error
+			once  sync.Once
+			value *UsedIdentity
+		)
+		m.oldValue = func(ctx context.Context) (*UsedIdentity, error) {
+			once.Do(func() {
+				if m.done {
+					err = errors.New("querying old values post mutation is not allowed")
+				} else {
+					value, err = m.Client().UsedIdentity.Get(ctx, id)
+				}
+			})
+			return value, err
+		}
+		m.id = &id
+	}
+}
+
+// withUsedIdentity sets the old UsedIdentity of the mutation.
+func withUsedIdentity(node *UsedIdentity) usedidentityOption {
+	return func(m *UsedIdentityMutation) {
+		m.oldValue = func(context.Context) (*UsedIdentity, error) {
+			return node, nil
+		}
+		m.id = &node.ID
+	}
+}
+
+// Client returns a new `ent.Client` from the mutation. If the mutation was
+// executed in a transaction (ent.Tx), a transactional client is returned.
+func (m UsedIdentityMutation) Client() *Client {
+	client := &Client{config: m.config}
+	client.init()
+	return client
+}
+
+// Tx returns an `ent.Tx` for mutations that were executed in transactions;
+// it returns an error otherwise.
+func (m UsedIdentityMutation) Tx() (*Tx, error) {
+	if _, ok := m.driver.(*txDriver); !ok {
+		return nil, errors.New("ent: mutation is not running in a transaction")
+	}
+	tx := &Tx{config: m.config}
+	tx.init()
+	return tx, nil
+}
+
+// SetID sets the value of the id field. Note that this
+// operation is only accepted on creation of UsedIdentity entities.
+func (m *UsedIdentityMutation) SetID(id uuid.UUID) {
+	m.id = &id
+}
+
+// ID returns the ID value in the mutation. Note that the ID is only available
+// if it was provided to the builder or after it was returned from the database.
+func (m *UsedIdentityMutation) ID() (id uuid.UUID, exists bool) {
+	if m.id == nil {
+		return
+	}
+	return *m.id, true
+}
+
+// IDs queries the database and returns the entity ids that match the mutation's predicate.
+// That means, if the mutation is applied within a transaction with an isolation level such
+// as sql.LevelSerializable, the returned ids match the ids of the rows that will be updated
+// or updated by the mutation.
+func (m *UsedIdentityMutation) IDs(ctx context.Context) ([]uuid.UUID, error) {
+	switch {
+	case m.op.Is(OpUpdateOne | OpDeleteOne):
+		id, exists := m.ID()
+		if exists {
+			return []uuid.UUID{id}, nil
+		}
+		fallthrough
+	case m.op.Is(OpUpdate | OpDelete):
+		return m.Client().UsedIdentity.Query().Where(m.predicates...).IDs(ctx)
+	default:
+		return nil, fmt.Errorf("IDs is not allowed on %s operations", m.op)
+	}
+}
+
+// SetOrgID sets the "org_id" field.
+func (m *UsedIdentityMutation) SetOrgID(u uuid.UUID) {
+	m.org_id = &u
+}
+
+// OrgID returns the value of the "org_id" field in the mutation.
+func (m *UsedIdentityMutation) OrgID() (r uuid.UUID, exists bool) {
+	v := m.org_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldOrgID returns the old "org_id" field's value of the UsedIdentity entity.
+// If the UsedIdentity object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsedIdentityMutation) OldOrgID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldOrgID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldOrgID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldOrgID: %w", err)
+	}
+	return oldValue.OrgID, nil
+}
+
+// ResetOrgID resets all changes to the "org_id" field.
+func (m *UsedIdentityMutation) ResetOrgID() {
+	m.org_id = nil
+}
+
+// SetTrustRuleID sets the "trust_rule_id" field.
+func (m *UsedIdentityMutation) SetTrustRuleID(u uuid.UUID) {
+	m.trust_rule_id = &u
+}
+
+// TrustRuleID returns the value of the "trust_rule_id" field in the mutation.
+func (m *UsedIdentityMutation) TrustRuleID() (r uuid.UUID, exists bool) {
+	v := m.trust_rule_id
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldTrustRuleID returns the old "trust_rule_id" field's value of the UsedIdentity entity.
+// If the UsedIdentity object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsedIdentityMutation) OldTrustRuleID(ctx context.Context) (v uuid.UUID, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldTrustRuleID is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldTrustRuleID requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldTrustRuleID: %w", err)
+	}
+	return oldValue.TrustRuleID, nil
+}
+
+// ResetTrustRuleID resets all changes to the "trust_rule_id" field.
+func (m *UsedIdentityMutation) ResetTrustRuleID() {
+	m.trust_rule_id = nil
+}
+
+// SetHash sets the "hash" field.
+func (m *UsedIdentityMutation) SetHash(b []byte) {
+	m.hash = &b
+}
+
+// Hash returns the value of the "hash" field in the mutation.
+func (m *UsedIdentityMutation) Hash() (r []byte, exists bool) {
+	v := m.hash
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldHash returns the old "hash" field's value of the UsedIdentity entity.
+// If the UsedIdentity object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsedIdentityMutation) OldHash(ctx context.Context) (v []byte, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldHash is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldHash requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldHash: %w", err)
+	}
+	return oldValue.Hash, nil
+}
+
+// ResetHash resets all changes to the "hash" field.
+func (m *UsedIdentityMutation) ResetHash() {
+	m.hash = nil
+}
+
+// SetFirstUsedAt sets the "first_used_at" field.
+func (m *UsedIdentityMutation) SetFirstUsedAt(t time.Time) {
+	m.first_used_at = &t
+}
+
+// FirstUsedAt returns the value of the "first_used_at" field in the mutation.
+func (m *UsedIdentityMutation) FirstUsedAt() (r time.Time, exists bool) {
+	v := m.first_used_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldFirstUsedAt returns the old "first_used_at" field's value of the UsedIdentity entity.
+// If the UsedIdentity object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsedIdentityMutation) OldFirstUsedAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldFirstUsedAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldFirstUsedAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldFirstUsedAt: %w", err)
+	}
+	return oldValue.FirstUsedAt, nil
+}
+
+// ResetFirstUsedAt resets all changes to the "first_used_at" field.
+func (m *UsedIdentityMutation) ResetFirstUsedAt() {
+	m.first_used_at = nil
+}
+
+// SetExpiresAt sets the "expires_at" field.
+func (m *UsedIdentityMutation) SetExpiresAt(t time.Time) {
+	m.expires_at = &t
+}
+
+// ExpiresAt returns the value of the "expires_at" field in the mutation.
+func (m *UsedIdentityMutation) ExpiresAt() (r time.Time, exists bool) {
+	v := m.expires_at
+	if v == nil {
+		return
+	}
+	return *v, true
+}
+
+// OldExpiresAt returns the old "expires_at" field's value of the UsedIdentity entity.
+// If the UsedIdentity object wasn't provided to the builder, the object is fetched from the database.
+// An error is returned if the mutation operation is not UpdateOne, or the database query fails.
+func (m *UsedIdentityMutation) OldExpiresAt(ctx context.Context) (v time.Time, err error) {
+	if !m.op.Is(OpUpdateOne) {
+		return v, errors.New("OldExpiresAt is only allowed on UpdateOne operations")
+	}
+	if m.id == nil || m.oldValue == nil {
+		return v, errors.New("OldExpiresAt requires an ID field in the mutation")
+	}
+	oldValue, err := m.oldValue(ctx)
+	if err != nil {
+		return v, fmt.Errorf("querying old value for OldExpiresAt: %w", err)
+	}
+	return oldValue.ExpiresAt, nil
+}
+
+// ResetExpiresAt resets all changes to the "expires_at" field.
+func (m *UsedIdentityMutation) ResetExpiresAt() {
+	m.expires_at = nil
+}
+
+// Where appends a list predicates to the UsedIdentityMutation builder.
+func (m *UsedIdentityMutation) Where(ps ...predicate.UsedIdentity) {
+	m.predicates = append(m.predicates, ps...)
+}
+
+// WhereP appends storage-level predicates to the UsedIdentityMutation builder. Using this method,
+// users can use type-assertion to append predicates that do not depend on any generated package.
+func (m *UsedIdentityMutation) WhereP(ps ...func(*sql.Selector)) {
+	p := make([]predicate.UsedIdentity, len(ps))
+	for i := range ps {
+		p[i] = ps[i]
+	}
+	m.Where(p...)
+}
+
+// Op returns the operation name.
+func (m *UsedIdentityMutation) Op() Op {
+	return m.op
+}
+
+// SetOp allows setting the mutation operation.
+func (m *UsedIdentityMutation) SetOp(op Op) {
+	m.op = op
+}
+
+// Type returns the node type of this mutation (UsedIdentity).
+func (m *UsedIdentityMutation) Type() string {
+	return m.typ
+}
+
+// Fields returns all fields that were changed during this mutation. Note that in
+// order to get all numeric fields that were incremented/decremented, call
+// AddedFields().
+func (m *UsedIdentityMutation) Fields() []string {
+	fields := make([]string, 0, 5)
+	if m.org_id != nil {
+		fields = append(fields, usedidentity.FieldOrgID)
+	}
+	if m.trust_rule_id != nil {
+		fields = append(fields, usedidentity.FieldTrustRuleID)
+	}
+	if m.hash != nil {
+		fields = append(fields, usedidentity.FieldHash)
+	}
+	if m.first_used_at != nil {
+		fields = append(fields, usedidentity.FieldFirstUsedAt)
+	}
+	if m.expires_at != nil {
+		fields = append(fields, usedidentity.FieldExpiresAt)
+	}
+	return fields
+}
+
+// Field returns the value of a field with the given name. The second boolean
+// return value indicates that this field was not set, or was not defined in the
+// schema.
+func (m *UsedIdentityMutation) Field(name string) (ent.Value, bool) {
+	switch name {
+	case usedidentity.FieldOrgID:
+		return m.OrgID()
+	case usedidentity.FieldTrustRuleID:
+		return m.TrustRuleID()
+	case usedidentity.FieldHash:
+		return m.Hash()
+	case usedidentity.FieldFirstUsedAt:
+		return m.FirstUsedAt()
+	case usedidentity.FieldExpiresAt:
+		return m.ExpiresAt()
+	}
+	return nil, false
+}
+
+// OldField returns the old value of the field from the database. An error is
+// returned if the mutation operation is not UpdateOne, or the query to the
+// database failed.
+func (m *UsedIdentityMutation) OldField(ctx context.Context, name string) (ent.Value, error) {
+	switch name {
+	case usedidentity.FieldOrgID:
+		return m.OldOrgID(ctx)
+	case usedidentity.FieldTrustRuleID:
+		return m.OldTrustRuleID(ctx)
+	case usedidentity.FieldHash:
+		return m.OldHash(ctx)
+	case usedidentity.FieldFirstUsedAt:
+		return m.OldFirstUsedAt(ctx)
+	case usedidentity.FieldExpiresAt:
+		return m.OldExpiresAt(ctx)
+	}
+	return nil, fmt.Errorf("unknown UsedIdentity field %s", name)
+}
+
+// SetField sets the value of a field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *UsedIdentityMutation) SetField(name string, value ent.Value) error {
+	switch name {
+	case usedidentity.FieldOrgID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetOrgID(v)
+		return nil
+	case usedidentity.FieldTrustRuleID:
+		v, ok := value.(uuid.UUID)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetTrustRuleID(v)
+		return nil
+	case usedidentity.FieldHash:
+		v, ok := value.([]byte)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetHash(v)
+		return nil
+	case usedidentity.FieldFirstUsedAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetFirstUsedAt(v)
+		return nil
+	case usedidentity.FieldExpiresAt:
+		v, ok := value.(time.Time)
+		if !ok {
+			return fmt.Errorf("unexpected type %T for field %s", value, name)
+		}
+		m.SetExpiresAt(v)
+		return nil
+	}
+	return fmt.Errorf("unknown UsedIdentity field %s", name)
+}
+
+// AddedFields returns all numeric fields that were incremented/decremented during
+// this mutation.
+func (m *UsedIdentityMutation) AddedFields() []string {
+	return nil
+}
+
+// AddedField returns the numeric value that was incremented/decremented on a field
+// with the given name. The second boolean return value indicates that this field
+// was not set, or was not defined in the schema.
+func (m *UsedIdentityMutation) AddedField(name string) (ent.Value, bool) {
+	return nil, false
+}
+
+// AddField adds the value to the field with the given name. It returns an error if
+// the field is not defined in the schema, or if the type mismatched the field
+// type.
+func (m *UsedIdentityMutation) AddField(name string, value ent.Value) error {
+	switch name {
+	}
+	return fmt.Errorf("unknown UsedIdentity numeric field %s", name)
+}
+
+// ClearedFields returns all nullable fields that were cleared during this
+// mutation.
+func (m *UsedIdentityMutation) ClearedFields() []string {
+	return nil
+}
+
+// FieldCleared returns a boolean indicating if a field with the given name was
+// cleared in this mutation.
+func (m *UsedIdentityMutation) FieldCleared(name string) bool {
+	_, ok := m.clearedFields[name]
+	return ok
+}
+
+// ClearField clears the value of the field with the given name. It returns an
+// error if the field is not defined in the schema.
+func (m *UsedIdentityMutation) ClearField(name string) error {
+	return fmt.Errorf("unknown UsedIdentity nullable field %s", name)
+}
+
+// ResetField resets all changes in the mutation for the field with the given name.
+// It returns an error if the field is not defined in the schema.
+func (m *UsedIdentityMutation) ResetField(name string) error {
+	switch name {
+	case usedidentity.FieldOrgID:
+		m.ResetOrgID()
+		return nil
+	case usedidentity.FieldTrustRuleID:
+		m.ResetTrustRuleID()
+		return nil
+	case usedidentity.FieldHash:
+		m.ResetHash()
+		return nil
+	case usedidentity.FieldFirstUsedAt:
+		m.ResetFirstUsedAt()
+		return nil
+	case usedidentity.FieldExpiresAt:
+		m.ResetExpiresAt()
+		return nil
+	}
+	return fmt.Errorf("unknown UsedIdentity field %s", name)
+}
+
+// AddedEdges returns all edge names that were set/added in this mutation.
+func (m *UsedIdentityMutation) AddedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// AddedIDs returns all IDs (to other nodes) that were added for the given edge
+// name in this mutation.
+func (m *UsedIdentityMutation) AddedIDs(name string) []ent.Value {
+	return nil
+}
+
+// RemovedEdges returns all edge names that were removed in this mutation.
+func (m *UsedIdentityMutation) RemovedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// RemovedIDs returns all IDs (to other nodes) that were removed for the edge with
+// the given name in this mutation.
+func (m *UsedIdentityMutation) RemovedIDs(name string) []ent.Value {
+	return nil
+}
+
+// ClearedEdges returns all edge names that were cleared in this mutation.
+func (m *UsedIdentityMutation) ClearedEdges() []string {
+	edges := make([]string, 0, 0)
+	return edges
+}
+
+// EdgeCleared returns a boolean which indicates if the edge with the given name
+// was cleared in this mutation.
+func (m *UsedIdentityMutation) EdgeCleared(name string) bool {
+	return false
+}
+
+// ClearEdge clears the value of the edge with the given name. It returns an error
+// if that edge is not defined in the schema.
+func (m *UsedIdentityMutation) ClearEdge(name string) error {
+	return fmt.Errorf("unknown UsedIdentity unique edge %s", name)
+}
+
+// ResetEdge resets all changes to the edge with the given name in this mutation.
+// It returns an error if the edge is not defined in the schema.
+func (m *UsedIdentityMutation) ResetEdge(name string) error {
+	return fmt.Errorf("unknown UsedIdentity edge %s", name)
 }
 
 // VersionFileMutation represents an operation that mutates the VersionFile nodes in the graph.

@@ -21,16 +21,26 @@ type TrustRule struct {
 	ID uuid.UUID `json:"id,omitempty"`
 	// OrgID holds the value of the "org_id" field.
 	OrgID uuid.UUID `json:"org_id,omitempty"`
-	// RegistryID holds the value of the "registry_id" field.
-	RegistryID uuid.UUID `json:"registry_id,omitempty"`
 	// Name holds the value of the "name" field.
 	Name string `json:"name,omitempty"`
+	// Description holds the value of the "description" field.
+	Description string `json:"description,omitempty"`
+	// Provider holds the value of the "provider" field.
+	Provider trustrule.Provider `json:"provider,omitempty"`
 	// Issuer holds the value of the "issuer" field.
 	Issuer string `json:"issuer,omitempty"`
 	// Claims holds the value of the "claims" field.
 	Claims map[string]string `json:"claims,omitempty"`
+	// ServiceID holds the value of the "service_id" field.
+	ServiceID *uuid.UUID `json:"service_id,omitempty"`
+	// Registries holds the value of the "registries" field.
+	Registries []uuid.UUID `json:"registries,omitempty"`
+	// Write holds the value of the "write" field.
+	Write bool `json:"write,omitempty"`
 	// Packages holds the value of the "packages" field.
 	Packages []string `json:"packages,omitempty"`
+	// ReuseSeconds holds the value of the "reuse_seconds" field.
+	ReuseSeconds int `json:"reuse_seconds,omitempty"`
 	// CreatedAt holds the value of the "created_at" field.
 	CreatedAt time.Time `json:"created_at,omitempty"`
 	// LastUsedAt holds the value of the "last_used_at" field.
@@ -43,13 +53,19 @@ func (*TrustRule) scanValues(columns []string) ([]any, error) {
 	values := make([]any, len(columns))
 	for i := range columns {
 		switch columns[i] {
-		case trustrule.FieldClaims, trustrule.FieldPackages:
+		case trustrule.FieldServiceID:
+			values[i] = &sql.NullScanner{S: new(uuid.UUID)}
+		case trustrule.FieldClaims, trustrule.FieldRegistries, trustrule.FieldPackages:
 			values[i] = new([]byte)
-		case trustrule.FieldName, trustrule.FieldIssuer:
+		case trustrule.FieldWrite:
+			values[i] = new(sql.NullBool)
+		case trustrule.FieldReuseSeconds:
+			values[i] = new(sql.NullInt64)
+		case trustrule.FieldName, trustrule.FieldDescription, trustrule.FieldProvider, trustrule.FieldIssuer:
 			values[i] = new(sql.NullString)
 		case trustrule.FieldCreatedAt, trustrule.FieldLastUsedAt:
 			values[i] = new(sql.NullTime)
-		case trustrule.FieldID, trustrule.FieldOrgID, trustrule.FieldRegistryID:
+		case trustrule.FieldID, trustrule.FieldOrgID:
 			values[i] = new(uuid.UUID)
 		default:
 			values[i] = new(sql.UnknownType)
@@ -78,17 +94,23 @@ func (_m *TrustRule) assignValues(columns []string, values []any) error {
 			} else if value != nil {
 				_m.OrgID = *value
 			}
-		case trustrule.FieldRegistryID:
-			if value, ok := values[i].(*uuid.UUID); !ok {
-				return fmt.Errorf("unexpected type %T for field registry_id", values[i])
-			} else if value != nil {
-				_m.RegistryID = *value
-			}
 		case trustrule.FieldName:
 			if value, ok := values[i].(*sql.NullString); !ok {
 				return fmt.Errorf("unexpected type %T for field name", values[i])
 			} else if value.Valid {
 				_m.Name = value.String
+			}
+		case trustrule.FieldDescription:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field description", values[i])
+			} else if value.Valid {
+				_m.Description = value.String
+			}
+		case trustrule.FieldProvider:
+			if value, ok := values[i].(*sql.NullString); !ok {
+				return fmt.Errorf("unexpected type %T for field provider", values[i])
+			} else if value.Valid {
+				_m.Provider = trustrule.Provider(value.String)
 			}
 		case trustrule.FieldIssuer:
 			if value, ok := values[i].(*sql.NullString); !ok {
@@ -104,6 +126,27 @@ func (_m *TrustRule) assignValues(columns []string, values []any) error {
 					return fmt.Errorf("unmarshal field claims: %w", err)
 				}
 			}
+		case trustrule.FieldServiceID:
+			if value, ok := values[i].(*sql.NullScanner); !ok {
+				return fmt.Errorf("unexpected type %T for field service_id", values[i])
+			} else if value.Valid {
+				_m.ServiceID = new(uuid.UUID)
+				*_m.ServiceID = *value.S.(*uuid.UUID)
+			}
+		case trustrule.FieldRegistries:
+			if value, ok := values[i].(*[]byte); !ok {
+				return fmt.Errorf("unexpected type %T for field registries", values[i])
+			} else if value != nil && len(*value) > 0 {
+				if err := json.Unmarshal(*value, &_m.Registries); err != nil {
+					return fmt.Errorf("unmarshal field registries: %w", err)
+				}
+			}
+		case trustrule.FieldWrite:
+			if value, ok := values[i].(*sql.NullBool); !ok {
+				return fmt.Errorf("unexpected type %T for field write", values[i])
+			} else if value.Valid {
+				_m.Write = value.Bool
+			}
 		case trustrule.FieldPackages:
 			if value, ok := values[i].(*[]byte); !ok {
 				return fmt.Errorf("unexpected type %T for field packages", values[i])
@@ -111,6 +154,12 @@ func (_m *TrustRule) assignValues(columns []string, values []any) error {
 				if err := json.Unmarshal(*value, &_m.Packages); err != nil {
 					return fmt.Errorf("unmarshal field packages: %w", err)
 				}
+			}
+		case trustrule.FieldReuseSeconds:
+			if value, ok := values[i].(*sql.NullInt64); !ok {
+				return fmt.Errorf("unexpected type %T for field reuse_seconds", values[i])
+			} else if value.Valid {
+				_m.ReuseSeconds = int(value.Int64)
 			}
 		case trustrule.FieldCreatedAt:
 			if value, ok := values[i].(*sql.NullTime); !ok {
@@ -164,11 +213,14 @@ func (_m *TrustRule) String() string {
 	builder.WriteString("org_id=")
 	builder.WriteString(fmt.Sprintf("%v", _m.OrgID))
 	builder.WriteString(", ")
-	builder.WriteString("registry_id=")
-	builder.WriteString(fmt.Sprintf("%v", _m.RegistryID))
-	builder.WriteString(", ")
 	builder.WriteString("name=")
 	builder.WriteString(_m.Name)
+	builder.WriteString(", ")
+	builder.WriteString("description=")
+	builder.WriteString(_m.Description)
+	builder.WriteString(", ")
+	builder.WriteString("provider=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Provider))
 	builder.WriteString(", ")
 	builder.WriteString("issuer=")
 	builder.WriteString(_m.Issuer)
@@ -176,8 +228,22 @@ func (_m *TrustRule) String() string {
 	builder.WriteString("claims=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Claims))
 	builder.WriteString(", ")
+	if v := _m.ServiceID; v != nil {
+		builder.WriteString("service_id=")
+		builder.WriteString(fmt.Sprintf("%v", *v))
+	}
+	builder.WriteString(", ")
+	builder.WriteString("registries=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Registries))
+	builder.WriteString(", ")
+	builder.WriteString("write=")
+	builder.WriteString(fmt.Sprintf("%v", _m.Write))
+	builder.WriteString(", ")
 	builder.WriteString("packages=")
 	builder.WriteString(fmt.Sprintf("%v", _m.Packages))
+	builder.WriteString(", ")
+	builder.WriteString("reuse_seconds=")
+	builder.WriteString(fmt.Sprintf("%v", _m.ReuseSeconds))
 	builder.WriteString(", ")
 	builder.WriteString("created_at=")
 	builder.WriteString(_m.CreatedAt.Format(time.ANSIC))

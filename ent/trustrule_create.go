@@ -30,15 +30,37 @@ func (_c *TrustRuleCreate) SetOrgID(v uuid.UUID) *TrustRuleCreate {
 	return _c
 }
 
-// SetRegistryID sets the "registry_id" field.
-func (_c *TrustRuleCreate) SetRegistryID(v uuid.UUID) *TrustRuleCreate {
-	_c.mutation.SetRegistryID(v)
-	return _c
-}
-
 // SetName sets the "name" field.
 func (_c *TrustRuleCreate) SetName(v string) *TrustRuleCreate {
 	_c.mutation.SetName(v)
+	return _c
+}
+
+// SetDescription sets the "description" field.
+func (_c *TrustRuleCreate) SetDescription(v string) *TrustRuleCreate {
+	_c.mutation.SetDescription(v)
+	return _c
+}
+
+// SetNillableDescription sets the "description" field if the given value is not nil.
+func (_c *TrustRuleCreate) SetNillableDescription(v *string) *TrustRuleCreate {
+	if v != nil {
+		_c.SetDescription(*v)
+	}
+	return _c
+}
+
+// SetProvider sets the "provider" field.
+func (_c *TrustRuleCreate) SetProvider(v trustrule.Provider) *TrustRuleCreate {
+	_c.mutation.SetProvider(v)
+	return _c
+}
+
+// SetNillableProvider sets the "provider" field if the given value is not nil.
+func (_c *TrustRuleCreate) SetNillableProvider(v *trustrule.Provider) *TrustRuleCreate {
+	if v != nil {
+		_c.SetProvider(*v)
+	}
 	return _c
 }
 
@@ -54,9 +76,57 @@ func (_c *TrustRuleCreate) SetClaims(v map[string]string) *TrustRuleCreate {
 	return _c
 }
 
+// SetServiceID sets the "service_id" field.
+func (_c *TrustRuleCreate) SetServiceID(v uuid.UUID) *TrustRuleCreate {
+	_c.mutation.SetServiceID(v)
+	return _c
+}
+
+// SetNillableServiceID sets the "service_id" field if the given value is not nil.
+func (_c *TrustRuleCreate) SetNillableServiceID(v *uuid.UUID) *TrustRuleCreate {
+	if v != nil {
+		_c.SetServiceID(*v)
+	}
+	return _c
+}
+
+// SetRegistries sets the "registries" field.
+func (_c *TrustRuleCreate) SetRegistries(v []uuid.UUID) *TrustRuleCreate {
+	_c.mutation.SetRegistries(v)
+	return _c
+}
+
+// SetWrite sets the "write" field.
+func (_c *TrustRuleCreate) SetWrite(v bool) *TrustRuleCreate {
+	_c.mutation.SetWrite(v)
+	return _c
+}
+
+// SetNillableWrite sets the "write" field if the given value is not nil.
+func (_c *TrustRuleCreate) SetNillableWrite(v *bool) *TrustRuleCreate {
+	if v != nil {
+		_c.SetWrite(*v)
+	}
+	return _c
+}
+
 // SetPackages sets the "packages" field.
 func (_c *TrustRuleCreate) SetPackages(v []string) *TrustRuleCreate {
 	_c.mutation.SetPackages(v)
+	return _c
+}
+
+// SetReuseSeconds sets the "reuse_seconds" field.
+func (_c *TrustRuleCreate) SetReuseSeconds(v int) *TrustRuleCreate {
+	_c.mutation.SetReuseSeconds(v)
+	return _c
+}
+
+// SetNillableReuseSeconds sets the "reuse_seconds" field if the given value is not nil.
+func (_c *TrustRuleCreate) SetNillableReuseSeconds(v *int) *TrustRuleCreate {
+	if v != nil {
+		_c.SetReuseSeconds(*v)
+	}
 	return _c
 }
 
@@ -131,9 +201,29 @@ func (_c *TrustRuleCreate) ExecX(ctx context.Context) {
 
 // defaults sets the default values of the builder before save.
 func (_c *TrustRuleCreate) defaults() error {
+	if _, ok := _c.mutation.Description(); !ok {
+		v := trustrule.DefaultDescription
+		_c.mutation.SetDescription(v)
+	}
+	if _, ok := _c.mutation.Provider(); !ok {
+		v := trustrule.DefaultProvider
+		_c.mutation.SetProvider(v)
+	}
+	if _, ok := _c.mutation.Registries(); !ok {
+		v := trustrule.DefaultRegistries
+		_c.mutation.SetRegistries(v)
+	}
+	if _, ok := _c.mutation.Write(); !ok {
+		v := trustrule.DefaultWrite
+		_c.mutation.SetWrite(v)
+	}
 	if _, ok := _c.mutation.Packages(); !ok {
 		v := trustrule.DefaultPackages
 		_c.mutation.SetPackages(v)
+	}
+	if _, ok := _c.mutation.ReuseSeconds(); !ok {
+		v := trustrule.DefaultReuseSeconds
+		_c.mutation.SetReuseSeconds(v)
 	}
 	if _, ok := _c.mutation.ID(); !ok {
 		if trustrule.DefaultID == nil {
@@ -150,11 +240,19 @@ func (_c *TrustRuleCreate) check() error {
 	if _, ok := _c.mutation.OrgID(); !ok {
 		return &ValidationError{Name: "org_id", err: errors.New(`ent: missing required field "TrustRule.org_id"`)}
 	}
-	if _, ok := _c.mutation.RegistryID(); !ok {
-		return &ValidationError{Name: "registry_id", err: errors.New(`ent: missing required field "TrustRule.registry_id"`)}
-	}
 	if _, ok := _c.mutation.Name(); !ok {
 		return &ValidationError{Name: "name", err: errors.New(`ent: missing required field "TrustRule.name"`)}
+	}
+	if _, ok := _c.mutation.Description(); !ok {
+		return &ValidationError{Name: "description", err: errors.New(`ent: missing required field "TrustRule.description"`)}
+	}
+	if _, ok := _c.mutation.Provider(); !ok {
+		return &ValidationError{Name: "provider", err: errors.New(`ent: missing required field "TrustRule.provider"`)}
+	}
+	if v, ok := _c.mutation.Provider(); ok {
+		if err := trustrule.ProviderValidator(v); err != nil {
+			return &ValidationError{Name: "provider", err: fmt.Errorf(`ent: validator failed for field "TrustRule.provider": %w`, err)}
+		}
 	}
 	if _, ok := _c.mutation.Issuer(); !ok {
 		return &ValidationError{Name: "issuer", err: errors.New(`ent: missing required field "TrustRule.issuer"`)}
@@ -162,8 +260,17 @@ func (_c *TrustRuleCreate) check() error {
 	if _, ok := _c.mutation.Claims(); !ok {
 		return &ValidationError{Name: "claims", err: errors.New(`ent: missing required field "TrustRule.claims"`)}
 	}
+	if _, ok := _c.mutation.Registries(); !ok {
+		return &ValidationError{Name: "registries", err: errors.New(`ent: missing required field "TrustRule.registries"`)}
+	}
+	if _, ok := _c.mutation.Write(); !ok {
+		return &ValidationError{Name: "write", err: errors.New(`ent: missing required field "TrustRule.write"`)}
+	}
 	if _, ok := _c.mutation.Packages(); !ok {
 		return &ValidationError{Name: "packages", err: errors.New(`ent: missing required field "TrustRule.packages"`)}
+	}
+	if _, ok := _c.mutation.ReuseSeconds(); !ok {
+		return &ValidationError{Name: "reuse_seconds", err: errors.New(`ent: missing required field "TrustRule.reuse_seconds"`)}
 	}
 	if _, ok := _c.mutation.CreatedAt(); !ok {
 		return &ValidationError{Name: "created_at", err: errors.New(`ent: missing required field "TrustRule.created_at"`)}
@@ -208,13 +315,17 @@ func (_c *TrustRuleCreate) createSpec() (*TrustRule, *sqlgraph.CreateSpec) {
 		_spec.SetField(trustrule.FieldOrgID, field.TypeUUID, value)
 		_node.OrgID = value
 	}
-	if value, ok := _c.mutation.RegistryID(); ok {
-		_spec.SetField(trustrule.FieldRegistryID, field.TypeUUID, value)
-		_node.RegistryID = value
-	}
 	if value, ok := _c.mutation.Name(); ok {
 		_spec.SetField(trustrule.FieldName, field.TypeString, value)
 		_node.Name = value
+	}
+	if value, ok := _c.mutation.Description(); ok {
+		_spec.SetField(trustrule.FieldDescription, field.TypeString, value)
+		_node.Description = value
+	}
+	if value, ok := _c.mutation.Provider(); ok {
+		_spec.SetField(trustrule.FieldProvider, field.TypeEnum, value)
+		_node.Provider = value
 	}
 	if value, ok := _c.mutation.Issuer(); ok {
 		_spec.SetField(trustrule.FieldIssuer, field.TypeString, value)
@@ -224,9 +335,25 @@ func (_c *TrustRuleCreate) createSpec() (*TrustRule, *sqlgraph.CreateSpec) {
 		_spec.SetField(trustrule.FieldClaims, field.TypeJSON, value)
 		_node.Claims = value
 	}
+	if value, ok := _c.mutation.ServiceID(); ok {
+		_spec.SetField(trustrule.FieldServiceID, field.TypeUUID, value)
+		_node.ServiceID = &value
+	}
+	if value, ok := _c.mutation.Registries(); ok {
+		_spec.SetField(trustrule.FieldRegistries, field.TypeJSON, value)
+		_node.Registries = value
+	}
+	if value, ok := _c.mutation.Write(); ok {
+		_spec.SetField(trustrule.FieldWrite, field.TypeBool, value)
+		_node.Write = value
+	}
 	if value, ok := _c.mutation.Packages(); ok {
 		_spec.SetField(trustrule.FieldPackages, field.TypeJSON, value)
 		_node.Packages = value
+	}
+	if value, ok := _c.mutation.ReuseSeconds(); ok {
+		_spec.SetField(trustrule.FieldReuseSeconds, field.TypeInt, value)
+		_node.ReuseSeconds = value
 	}
 	if value, ok := _c.mutation.CreatedAt(); ok {
 		_spec.SetField(trustrule.FieldCreatedAt, field.TypeTime, value)
@@ -288,6 +415,138 @@ type (
 	}
 )
 
+// SetName sets the "name" field.
+func (u *TrustRuleUpsert) SetName(v string) *TrustRuleUpsert {
+	u.Set(trustrule.FieldName, v)
+	return u
+}
+
+// UpdateName sets the "name" field to the value that was provided on create.
+func (u *TrustRuleUpsert) UpdateName() *TrustRuleUpsert {
+	u.SetExcluded(trustrule.FieldName)
+	return u
+}
+
+// SetDescription sets the "description" field.
+func (u *TrustRuleUpsert) SetDescription(v string) *TrustRuleUpsert {
+	u.Set(trustrule.FieldDescription, v)
+	return u
+}
+
+// UpdateDescription sets the "description" field to the value that was provided on create.
+func (u *TrustRuleUpsert) UpdateDescription() *TrustRuleUpsert {
+	u.SetExcluded(trustrule.FieldDescription)
+	return u
+}
+
+// SetProvider sets the "provider" field.
+func (u *TrustRuleUpsert) SetProvider(v trustrule.Provider) *TrustRuleUpsert {
+	u.Set(trustrule.FieldProvider, v)
+	return u
+}
+
+// UpdateProvider sets the "provider" field to the value that was provided on create.
+func (u *TrustRuleUpsert) UpdateProvider() *TrustRuleUpsert {
+	u.SetExcluded(trustrule.FieldProvider)
+	return u
+}
+
+// SetIssuer sets the "issuer" field.
+func (u *TrustRuleUpsert) SetIssuer(v string) *TrustRuleUpsert {
+	u.Set(trustrule.FieldIssuer, v)
+	return u
+}
+
+// UpdateIssuer sets the "issuer" field to the value that was provided on create.
+func (u *TrustRuleUpsert) UpdateIssuer() *TrustRuleUpsert {
+	u.SetExcluded(trustrule.FieldIssuer)
+	return u
+}
+
+// SetClaims sets the "claims" field.
+func (u *TrustRuleUpsert) SetClaims(v map[string]string) *TrustRuleUpsert {
+	u.Set(trustrule.FieldClaims, v)
+	return u
+}
+
+// UpdateClaims sets the "claims" field to the value that was provided on create.
+func (u *TrustRuleUpsert) UpdateClaims() *TrustRuleUpsert {
+	u.SetExcluded(trustrule.FieldClaims)
+	return u
+}
+
+// SetServiceID sets the "service_id" field.
+func (u *TrustRuleUpsert) SetServiceID(v uuid.UUID) *TrustRuleUpsert {
+	u.Set(trustrule.FieldServiceID, v)
+	return u
+}
+
+// UpdateServiceID sets the "service_id" field to the value that was provided on create.
+func (u *TrustRuleUpsert) UpdateServiceID() *TrustRuleUpsert {
+	u.SetExcluded(trustrule.FieldServiceID)
+	return u
+}
+
+// ClearServiceID clears the value of the "service_id" field.
+func (u *TrustRuleUpsert) ClearServiceID() *TrustRuleUpsert {
+	u.SetNull(trustrule.FieldServiceID)
+	return u
+}
+
+// SetRegistries sets the "registries" field.
+func (u *TrustRuleUpsert) SetRegistries(v []uuid.UUID) *TrustRuleUpsert {
+	u.Set(trustrule.FieldRegistries, v)
+	return u
+}
+
+// UpdateRegistries sets the "registries" field to the value that was provided on create.
+func (u *TrustRuleUpsert) UpdateRegistries() *TrustRuleUpsert {
+	u.SetExcluded(trustrule.FieldRegistries)
+	return u
+}
+
+// SetWrite sets the "write" field.
+func (u *TrustRuleUpsert) SetWrite(v bool) *TrustRuleUpsert {
+	u.Set(trustrule.FieldWrite, v)
+	return u
+}
+
+// UpdateWrite sets the "write" field to the value that was provided on create.
+func (u *TrustRuleUpsert) UpdateWrite() *TrustRuleUpsert {
+	u.SetExcluded(trustrule.FieldWrite)
+	return u
+}
+
+// SetPackages sets the "packages" field.
+func (u *TrustRuleUpsert) SetPackages(v []string) *TrustRuleUpsert {
+	u.Set(trustrule.FieldPackages, v)
+	return u
+}
+
+// UpdatePackages sets the "packages" field to the value that was provided on create.
+func (u *TrustRuleUpsert) UpdatePackages() *TrustRuleUpsert {
+	u.SetExcluded(trustrule.FieldPackages)
+	return u
+}
+
+// SetReuseSeconds sets the "reuse_seconds" field.
+func (u *TrustRuleUpsert) SetReuseSeconds(v int) *TrustRuleUpsert {
+	u.Set(trustrule.FieldReuseSeconds, v)
+	return u
+}
+
+// UpdateReuseSeconds sets the "reuse_seconds" field to the value that was provided on create.
+func (u *TrustRuleUpsert) UpdateReuseSeconds() *TrustRuleUpsert {
+	u.SetExcluded(trustrule.FieldReuseSeconds)
+	return u
+}
+
+// AddReuseSeconds adds v to the "reuse_seconds" field.
+func (u *TrustRuleUpsert) AddReuseSeconds(v int) *TrustRuleUpsert {
+	u.Add(trustrule.FieldReuseSeconds, v)
+	return u
+}
+
 // SetLastUsedAt sets the "last_used_at" field.
 func (u *TrustRuleUpsert) SetLastUsedAt(v time.Time) *TrustRuleUpsert {
 	u.Set(trustrule.FieldLastUsedAt, v)
@@ -326,21 +585,6 @@ func (u *TrustRuleUpsertOne) UpdateNewValues() *TrustRuleUpsertOne {
 		if _, exists := u.create.mutation.OrgID(); exists {
 			s.SetIgnore(trustrule.FieldOrgID)
 		}
-		if _, exists := u.create.mutation.RegistryID(); exists {
-			s.SetIgnore(trustrule.FieldRegistryID)
-		}
-		if _, exists := u.create.mutation.Name(); exists {
-			s.SetIgnore(trustrule.FieldName)
-		}
-		if _, exists := u.create.mutation.Issuer(); exists {
-			s.SetIgnore(trustrule.FieldIssuer)
-		}
-		if _, exists := u.create.mutation.Claims(); exists {
-			s.SetIgnore(trustrule.FieldClaims)
-		}
-		if _, exists := u.create.mutation.Packages(); exists {
-			s.SetIgnore(trustrule.FieldPackages)
-		}
 		if _, exists := u.create.mutation.CreatedAt(); exists {
 			s.SetIgnore(trustrule.FieldCreatedAt)
 		}
@@ -373,6 +617,160 @@ func (u *TrustRuleUpsertOne) Update(set func(*TrustRuleUpsert)) *TrustRuleUpsert
 		set(&TrustRuleUpsert{UpdateSet: update})
 	}))
 	return u
+}
+
+// SetName sets the "name" field.
+func (u *TrustRuleUpsertOne) SetName(v string) *TrustRuleUpsertOne {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.SetName(v)
+	})
+}
+
+// UpdateName sets the "name" field to the value that was provided on create.
+func (u *TrustRuleUpsertOne) UpdateName() *TrustRuleUpsertOne {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.UpdateName()
+	})
+}
+
+// SetDescription sets the "description" field.
+func (u *TrustRuleUpsertOne) SetDescription(v string) *TrustRuleUpsertOne {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.SetDescription(v)
+	})
+}
+
+// UpdateDescription sets the "description" field to the value that was provided on create.
+func (u *TrustRuleUpsertOne) UpdateDescription() *TrustRuleUpsertOne {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.UpdateDescription()
+	})
+}
+
+// SetProvider sets the "provider" field.
+func (u *TrustRuleUpsertOne) SetProvider(v trustrule.Provider) *TrustRuleUpsertOne {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.SetProvider(v)
+	})
+}
+
+// UpdateProvider sets the "provider" field to the value that was provided on create.
+func (u *TrustRuleUpsertOne) UpdateProvider() *TrustRuleUpsertOne {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.UpdateProvider()
+	})
+}
+
+// SetIssuer sets the "issuer" field.
+func (u *TrustRuleUpsertOne) SetIssuer(v string) *TrustRuleUpsertOne {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.SetIssuer(v)
+	})
+}
+
+// UpdateIssuer sets the "issuer" field to the value that was provided on create.
+func (u *TrustRuleUpsertOne) UpdateIssuer() *TrustRuleUpsertOne {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.UpdateIssuer()
+	})
+}
+
+// SetClaims sets the "claims" field.
+func (u *TrustRuleUpsertOne) SetClaims(v map[string]string) *TrustRuleUpsertOne {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.SetClaims(v)
+	})
+}
+
+// UpdateClaims sets the "claims" field to the value that was provided on create.
+func (u *TrustRuleUpsertOne) UpdateClaims() *TrustRuleUpsertOne {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.UpdateClaims()
+	})
+}
+
+// SetServiceID sets the "service_id" field.
+func (u *TrustRuleUpsertOne) SetServiceID(v uuid.UUID) *TrustRuleUpsertOne {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.SetServiceID(v)
+	})
+}
+
+// UpdateServiceID sets the "service_id" field to the value that was provided on create.
+func (u *TrustRuleUpsertOne) UpdateServiceID() *TrustRuleUpsertOne {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.UpdateServiceID()
+	})
+}
+
+// ClearServiceID clears the value of the "service_id" field.
+func (u *TrustRuleUpsertOne) ClearServiceID() *TrustRuleUpsertOne {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.ClearServiceID()
+	})
+}
+
+// SetRegistries sets the "registries" field.
+func (u *TrustRuleUpsertOne) SetRegistries(v []uuid.UUID) *TrustRuleUpsertOne {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.SetRegistries(v)
+	})
+}
+
+// UpdateRegistries sets the "registries" field to the value that was provided on create.
+func (u *TrustRuleUpsertOne) UpdateRegistries() *TrustRuleUpsertOne {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.UpdateRegistries()
+	})
+}
+
+// SetWrite sets the "write" field.
+func (u *TrustRuleUpsertOne) SetWrite(v bool) *TrustRuleUpsertOne {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.SetWrite(v)
+	})
+}
+
+// UpdateWrite sets the "write" field to the value that was provided on create.
+func (u *TrustRuleUpsertOne) UpdateWrite() *TrustRuleUpsertOne {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.UpdateWrite()
+	})
+}
+
+// SetPackages sets the "packages" field.
+func (u *TrustRuleUpsertOne) SetPackages(v []string) *TrustRuleUpsertOne {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.SetPackages(v)
+	})
+}
+
+// UpdatePackages sets the "packages" field to the value that was provided on create.
+func (u *TrustRuleUpsertOne) UpdatePackages() *TrustRuleUpsertOne {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.UpdatePackages()
+	})
+}
+
+// SetReuseSeconds sets the "reuse_seconds" field.
+func (u *TrustRuleUpsertOne) SetReuseSeconds(v int) *TrustRuleUpsertOne {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.SetReuseSeconds(v)
+	})
+}
+
+// AddReuseSeconds adds v to the "reuse_seconds" field.
+func (u *TrustRuleUpsertOne) AddReuseSeconds(v int) *TrustRuleUpsertOne {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.AddReuseSeconds(v)
+	})
+}
+
+// UpdateReuseSeconds sets the "reuse_seconds" field to the value that was provided on create.
+func (u *TrustRuleUpsertOne) UpdateReuseSeconds() *TrustRuleUpsertOne {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.UpdateReuseSeconds()
+	})
 }
 
 // SetLastUsedAt sets the "last_used_at" field.
@@ -582,21 +980,6 @@ func (u *TrustRuleUpsertBulk) UpdateNewValues() *TrustRuleUpsertBulk {
 			if _, exists := b.mutation.OrgID(); exists {
 				s.SetIgnore(trustrule.FieldOrgID)
 			}
-			if _, exists := b.mutation.RegistryID(); exists {
-				s.SetIgnore(trustrule.FieldRegistryID)
-			}
-			if _, exists := b.mutation.Name(); exists {
-				s.SetIgnore(trustrule.FieldName)
-			}
-			if _, exists := b.mutation.Issuer(); exists {
-				s.SetIgnore(trustrule.FieldIssuer)
-			}
-			if _, exists := b.mutation.Claims(); exists {
-				s.SetIgnore(trustrule.FieldClaims)
-			}
-			if _, exists := b.mutation.Packages(); exists {
-				s.SetIgnore(trustrule.FieldPackages)
-			}
 			if _, exists := b.mutation.CreatedAt(); exists {
 				s.SetIgnore(trustrule.FieldCreatedAt)
 			}
@@ -630,6 +1013,160 @@ func (u *TrustRuleUpsertBulk) Update(set func(*TrustRuleUpsert)) *TrustRuleUpser
 		set(&TrustRuleUpsert{UpdateSet: update})
 	}))
 	return u
+}
+
+// SetName sets the "name" field.
+func (u *TrustRuleUpsertBulk) SetName(v string) *TrustRuleUpsertBulk {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.SetName(v)
+	})
+}
+
+// UpdateName sets the "name" field to the value that was provided on create.
+func (u *TrustRuleUpsertBulk) UpdateName() *TrustRuleUpsertBulk {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.UpdateName()
+	})
+}
+
+// SetDescription sets the "description" field.
+func (u *TrustRuleUpsertBulk) SetDescription(v string) *TrustRuleUpsertBulk {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.SetDescription(v)
+	})
+}
+
+// UpdateDescription sets the "description" field to the value that was provided on create.
+func (u *TrustRuleUpsertBulk) UpdateDescription() *TrustRuleUpsertBulk {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.UpdateDescription()
+	})
+}
+
+// SetProvider sets the "provider" field.
+func (u *TrustRuleUpsertBulk) SetProvider(v trustrule.Provider) *TrustRuleUpsertBulk {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.SetProvider(v)
+	})
+}
+
+// UpdateProvider sets the "provider" field to the value that was provided on create.
+func (u *TrustRuleUpsertBulk) UpdateProvider() *TrustRuleUpsertBulk {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.UpdateProvider()
+	})
+}
+
+// SetIssuer sets the "issuer" field.
+func (u *TrustRuleUpsertBulk) SetIssuer(v string) *TrustRuleUpsertBulk {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.SetIssuer(v)
+	})
+}
+
+// UpdateIssuer sets the "issuer" field to the value that was provided on create.
+func (u *TrustRuleUpsertBulk) UpdateIssuer() *TrustRuleUpsertBulk {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.UpdateIssuer()
+	})
+}
+
+// SetClaims sets the "claims" field.
+func (u *TrustRuleUpsertBulk) SetClaims(v map[string]string) *TrustRuleUpsertBulk {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.SetClaims(v)
+	})
+}
+
+// UpdateClaims sets the "claims" field to the value that was provided on create.
+func (u *TrustRuleUpsertBulk) UpdateClaims() *TrustRuleUpsertBulk {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.UpdateClaims()
+	})
+}
+
+// SetServiceID sets the "service_id" field.
+func (u *TrustRuleUpsertBulk) SetServiceID(v uuid.UUID) *TrustRuleUpsertBulk {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.SetServiceID(v)
+	})
+}
+
+// UpdateServiceID sets the "service_id" field to the value that was provided on create.
+func (u *TrustRuleUpsertBulk) UpdateServiceID() *TrustRuleUpsertBulk {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.UpdateServiceID()
+	})
+}
+
+// ClearServiceID clears the value of the "service_id" field.
+func (u *TrustRuleUpsertBulk) ClearServiceID() *TrustRuleUpsertBulk {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.ClearServiceID()
+	})
+}
+
+// SetRegistries sets the "registries" field.
+func (u *TrustRuleUpsertBulk) SetRegistries(v []uuid.UUID) *TrustRuleUpsertBulk {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.SetRegistries(v)
+	})
+}
+
+// UpdateRegistries sets the "registries" field to the value that was provided on create.
+func (u *TrustRuleUpsertBulk) UpdateRegistries() *TrustRuleUpsertBulk {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.UpdateRegistries()
+	})
+}
+
+// SetWrite sets the "write" field.
+func (u *TrustRuleUpsertBulk) SetWrite(v bool) *TrustRuleUpsertBulk {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.SetWrite(v)
+	})
+}
+
+// UpdateWrite sets the "write" field to the value that was provided on create.
+func (u *TrustRuleUpsertBulk) UpdateWrite() *TrustRuleUpsertBulk {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.UpdateWrite()
+	})
+}
+
+// SetPackages sets the "packages" field.
+func (u *TrustRuleUpsertBulk) SetPackages(v []string) *TrustRuleUpsertBulk {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.SetPackages(v)
+	})
+}
+
+// UpdatePackages sets the "packages" field to the value that was provided on create.
+func (u *TrustRuleUpsertBulk) UpdatePackages() *TrustRuleUpsertBulk {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.UpdatePackages()
+	})
+}
+
+// SetReuseSeconds sets the "reuse_seconds" field.
+func (u *TrustRuleUpsertBulk) SetReuseSeconds(v int) *TrustRuleUpsertBulk {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.SetReuseSeconds(v)
+	})
+}
+
+// AddReuseSeconds adds v to the "reuse_seconds" field.
+func (u *TrustRuleUpsertBulk) AddReuseSeconds(v int) *TrustRuleUpsertBulk {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.AddReuseSeconds(v)
+	})
+}
+
+// UpdateReuseSeconds sets the "reuse_seconds" field to the value that was provided on create.
+func (u *TrustRuleUpsertBulk) UpdateReuseSeconds() *TrustRuleUpsertBulk {
+	return u.Update(func(s *TrustRuleUpsert) {
+		s.UpdateReuseSeconds()
+	})
 }
 
 // SetLastUsedAt sets the "last_used_at" field.

@@ -10,7 +10,9 @@ import (
 
 	"entgo.io/ent/dialect/sql"
 	"entgo.io/ent/dialect/sql/sqlgraph"
+	"entgo.io/ent/dialect/sql/sqljson"
 	"entgo.io/ent/schema/field"
+	"github.com/google/uuid"
 	"sluice.dev/sluice/ent/predicate"
 	"sluice.dev/sluice/ent/trustrule"
 )
@@ -26,6 +28,147 @@ type TrustRuleUpdate struct {
 // Where appends a list predicates to the TrustRuleUpdate builder.
 func (_u *TrustRuleUpdate) Where(ps ...predicate.TrustRule) *TrustRuleUpdate {
 	_u.mutation.Where(ps...)
+	return _u
+}
+
+// SetName sets the "name" field.
+func (_u *TrustRuleUpdate) SetName(v string) *TrustRuleUpdate {
+	_u.mutation.SetName(v)
+	return _u
+}
+
+// SetNillableName sets the "name" field if the given value is not nil.
+func (_u *TrustRuleUpdate) SetNillableName(v *string) *TrustRuleUpdate {
+	if v != nil {
+		_u.SetName(*v)
+	}
+	return _u
+}
+
+// SetDescription sets the "description" field.
+func (_u *TrustRuleUpdate) SetDescription(v string) *TrustRuleUpdate {
+	_u.mutation.SetDescription(v)
+	return _u
+}
+
+// SetNillableDescription sets the "description" field if the given value is not nil.
+func (_u *TrustRuleUpdate) SetNillableDescription(v *string) *TrustRuleUpdate {
+	if v != nil {
+		_u.SetDescription(*v)
+	}
+	return _u
+}
+
+// SetProvider sets the "provider" field.
+func (_u *TrustRuleUpdate) SetProvider(v trustrule.Provider) *TrustRuleUpdate {
+	_u.mutation.SetProvider(v)
+	return _u
+}
+
+// SetNillableProvider sets the "provider" field if the given value is not nil.
+func (_u *TrustRuleUpdate) SetNillableProvider(v *trustrule.Provider) *TrustRuleUpdate {
+	if v != nil {
+		_u.SetProvider(*v)
+	}
+	return _u
+}
+
+// SetIssuer sets the "issuer" field.
+func (_u *TrustRuleUpdate) SetIssuer(v string) *TrustRuleUpdate {
+	_u.mutation.SetIssuer(v)
+	return _u
+}
+
+// SetNillableIssuer sets the "issuer" field if the given value is not nil.
+func (_u *TrustRuleUpdate) SetNillableIssuer(v *string) *TrustRuleUpdate {
+	if v != nil {
+		_u.SetIssuer(*v)
+	}
+	return _u
+}
+
+// SetClaims sets the "claims" field.
+func (_u *TrustRuleUpdate) SetClaims(v map[string]string) *TrustRuleUpdate {
+	_u.mutation.SetClaims(v)
+	return _u
+}
+
+// SetServiceID sets the "service_id" field.
+func (_u *TrustRuleUpdate) SetServiceID(v uuid.UUID) *TrustRuleUpdate {
+	_u.mutation.SetServiceID(v)
+	return _u
+}
+
+// SetNillableServiceID sets the "service_id" field if the given value is not nil.
+func (_u *TrustRuleUpdate) SetNillableServiceID(v *uuid.UUID) *TrustRuleUpdate {
+	if v != nil {
+		_u.SetServiceID(*v)
+	}
+	return _u
+}
+
+// ClearServiceID clears the value of the "service_id" field.
+func (_u *TrustRuleUpdate) ClearServiceID() *TrustRuleUpdate {
+	_u.mutation.ClearServiceID()
+	return _u
+}
+
+// SetRegistries sets the "registries" field.
+func (_u *TrustRuleUpdate) SetRegistries(v []uuid.UUID) *TrustRuleUpdate {
+	_u.mutation.SetRegistries(v)
+	return _u
+}
+
+// AppendRegistries appends value to the "registries" field.
+func (_u *TrustRuleUpdate) AppendRegistries(v []uuid.UUID) *TrustRuleUpdate {
+	_u.mutation.AppendRegistries(v)
+	return _u
+}
+
+// SetWrite sets the "write" field.
+func (_u *TrustRuleUpdate) SetWrite(v bool) *TrustRuleUpdate {
+	_u.mutation.SetWrite(v)
+	return _u
+}
+
+// SetNillableWrite sets the "write" field if the given value is not nil.
+func (_u *TrustRuleUpdate) SetNillableWrite(v *bool) *TrustRuleUpdate {
+	if v != nil {
+		_u.SetWrite(*v)
+	}
+	return _u
+}
+
+// SetPackages sets the "packages" field.
+func (_u *TrustRuleUpdate) SetPackages(v []string) *TrustRuleUpdate {
+	_u.mutation.SetPackages(v)
+	return _u
+}
+
+// AppendPackages appends value to the "packages" field.
+func (_u *TrustRuleUpdate) AppendPackages(v []string) *TrustRuleUpdate {
+	_u.mutation.AppendPackages(v)
+	return _u
+}
+
+// SetReuseSeconds sets the "reuse_seconds" field.
+func (_u *TrustRuleUpdate) SetReuseSeconds(v int) *TrustRuleUpdate {
+	_u.mutation.ResetReuseSeconds()
+	_u.mutation.SetReuseSeconds(v)
+	return _u
+}
+
+// SetNillableReuseSeconds sets the "reuse_seconds" field if the given value is not nil.
+func (_u *TrustRuleUpdate) SetNillableReuseSeconds(v *int) *TrustRuleUpdate {
+	if v != nil {
+		_u.SetReuseSeconds(*v)
+	}
+	return _u
+}
+
+// AddReuseSeconds adds value to the "reuse_seconds" field.
+func (_u *TrustRuleUpdate) AddReuseSeconds(v int) *TrustRuleUpdate {
+	_u.mutation.AddReuseSeconds(v)
 	return _u
 }
 
@@ -81,6 +224,16 @@ func (_u *TrustRuleUpdate) ExecX(ctx context.Context) {
 	}
 }
 
+// check runs all checks and user-defined validators on the builder.
+func (_u *TrustRuleUpdate) check() error {
+	if v, ok := _u.mutation.Provider(); ok {
+		if err := trustrule.ProviderValidator(v); err != nil {
+			return &ValidationError{Name: "provider", err: fmt.Errorf(`ent: validator failed for field "TrustRule.provider": %w`, err)}
+		}
+	}
+	return nil
+}
+
 // Modify adds a statement modifier for attaching custom logic to the UPDATE statement.
 func (_u *TrustRuleUpdate) Modify(modifiers ...func(u *sql.UpdateBuilder)) *TrustRuleUpdate {
 	_u.modifiers = append(_u.modifiers, modifiers...)
@@ -88,6 +241,9 @@ func (_u *TrustRuleUpdate) Modify(modifiers ...func(u *sql.UpdateBuilder)) *Trus
 }
 
 func (_u *TrustRuleUpdate) sqlSave(ctx context.Context) (_node int, err error) {
+	if err := _u.check(); err != nil {
+		return _node, err
+	}
 	_spec := sqlgraph.NewUpdateSpec(trustrule.Table, trustrule.Columns, sqlgraph.NewFieldSpec(trustrule.FieldID, field.TypeUUID))
 	if ps := _u.mutation.predicates; len(ps) > 0 {
 		_spec.Predicate = func(selector *sql.Selector) {
@@ -95,6 +251,52 @@ func (_u *TrustRuleUpdate) sqlSave(ctx context.Context) (_node int, err error) {
 				ps[i](selector)
 			}
 		}
+	}
+	if value, ok := _u.mutation.Name(); ok {
+		_spec.SetField(trustrule.FieldName, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.Description(); ok {
+		_spec.SetField(trustrule.FieldDescription, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.Provider(); ok {
+		_spec.SetField(trustrule.FieldProvider, field.TypeEnum, value)
+	}
+	if value, ok := _u.mutation.Issuer(); ok {
+		_spec.SetField(trustrule.FieldIssuer, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.Claims(); ok {
+		_spec.SetField(trustrule.FieldClaims, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.ServiceID(); ok {
+		_spec.SetField(trustrule.FieldServiceID, field.TypeUUID, value)
+	}
+	if _u.mutation.ServiceIDCleared() {
+		_spec.ClearField(trustrule.FieldServiceID, field.TypeUUID)
+	}
+	if value, ok := _u.mutation.Registries(); ok {
+		_spec.SetField(trustrule.FieldRegistries, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedRegistries(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, trustrule.FieldRegistries, value)
+		})
+	}
+	if value, ok := _u.mutation.Write(); ok {
+		_spec.SetField(trustrule.FieldWrite, field.TypeBool, value)
+	}
+	if value, ok := _u.mutation.Packages(); ok {
+		_spec.SetField(trustrule.FieldPackages, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedPackages(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, trustrule.FieldPackages, value)
+		})
+	}
+	if value, ok := _u.mutation.ReuseSeconds(); ok {
+		_spec.SetField(trustrule.FieldReuseSeconds, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedReuseSeconds(); ok {
+		_spec.AddField(trustrule.FieldReuseSeconds, field.TypeInt, value)
 	}
 	if value, ok := _u.mutation.LastUsedAt(); ok {
 		_spec.SetField(trustrule.FieldLastUsedAt, field.TypeTime, value)
@@ -122,6 +324,147 @@ type TrustRuleUpdateOne struct {
 	hooks     []Hook
 	mutation  *TrustRuleMutation
 	modifiers []func(*sql.UpdateBuilder)
+}
+
+// SetName sets the "name" field.
+func (_u *TrustRuleUpdateOne) SetName(v string) *TrustRuleUpdateOne {
+	_u.mutation.SetName(v)
+	return _u
+}
+
+// SetNillableName sets the "name" field if the given value is not nil.
+func (_u *TrustRuleUpdateOne) SetNillableName(v *string) *TrustRuleUpdateOne {
+	if v != nil {
+		_u.SetName(*v)
+	}
+	return _u
+}
+
+// SetDescription sets the "description" field.
+func (_u *TrustRuleUpdateOne) SetDescription(v string) *TrustRuleUpdateOne {
+	_u.mutation.SetDescription(v)
+	return _u
+}
+
+// SetNillableDescription sets the "description" field if the given value is not nil.
+func (_u *TrustRuleUpdateOne) SetNillableDescription(v *string) *TrustRuleUpdateOne {
+	if v != nil {
+		_u.SetDescription(*v)
+	}
+	return _u
+}
+
+// SetProvider sets the "provider" field.
+func (_u *TrustRuleUpdateOne) SetProvider(v trustrule.Provider) *TrustRuleUpdateOne {
+	_u.mutation.SetProvider(v)
+	return _u
+}
+
+// SetNillableProvider sets the "provider" field if the given value is not nil.
+func (_u *TrustRuleUpdateOne) SetNillableProvider(v *trustrule.Provider) *TrustRuleUpdateOne {
+	if v != nil {
+		_u.SetProvider(*v)
+	}
+	return _u
+}
+
+// SetIssuer sets the "issuer" field.
+func (_u *TrustRuleUpdateOne) SetIssuer(v string) *TrustRuleUpdateOne {
+	_u.mutation.SetIssuer(v)
+	return _u
+}
+
+// SetNillableIssuer sets the "issuer" field if the given value is not nil.
+func (_u *TrustRuleUpdateOne) SetNillableIssuer(v *string) *TrustRuleUpdateOne {
+	if v != nil {
+		_u.SetIssuer(*v)
+	}
+	return _u
+}
+
+// SetClaims sets the "claims" field.
+func (_u *TrustRuleUpdateOne) SetClaims(v map[string]string) *TrustRuleUpdateOne {
+	_u.mutation.SetClaims(v)
+	return _u
+}
+
+// SetServiceID sets the "service_id" field.
+func (_u *TrustRuleUpdateOne) SetServiceID(v uuid.UUID) *TrustRuleUpdateOne {
+	_u.mutation.SetServiceID(v)
+	return _u
+}
+
+// SetNillableServiceID sets the "service_id" field if the given value is not nil.
+func (_u *TrustRuleUpdateOne) SetNillableServiceID(v *uuid.UUID) *TrustRuleUpdateOne {
+	if v != nil {
+		_u.SetServiceID(*v)
+	}
+	return _u
+}
+
+// ClearServiceID clears the value of the "service_id" field.
+func (_u *TrustRuleUpdateOne) ClearServiceID() *TrustRuleUpdateOne {
+	_u.mutation.ClearServiceID()
+	return _u
+}
+
+// SetRegistries sets the "registries" field.
+func (_u *TrustRuleUpdateOne) SetRegistries(v []uuid.UUID) *TrustRuleUpdateOne {
+	_u.mutation.SetRegistries(v)
+	return _u
+}
+
+// AppendRegistries appends value to the "registries" field.
+func (_u *TrustRuleUpdateOne) AppendRegistries(v []uuid.UUID) *TrustRuleUpdateOne {
+	_u.mutation.AppendRegistries(v)
+	return _u
+}
+
+// SetWrite sets the "write" field.
+func (_u *TrustRuleUpdateOne) SetWrite(v bool) *TrustRuleUpdateOne {
+	_u.mutation.SetWrite(v)
+	return _u
+}
+
+// SetNillableWrite sets the "write" field if the given value is not nil.
+func (_u *TrustRuleUpdateOne) SetNillableWrite(v *bool) *TrustRuleUpdateOne {
+	if v != nil {
+		_u.SetWrite(*v)
+	}
+	return _u
+}
+
+// SetPackages sets the "packages" field.
+func (_u *TrustRuleUpdateOne) SetPackages(v []string) *TrustRuleUpdateOne {
+	_u.mutation.SetPackages(v)
+	return _u
+}
+
+// AppendPackages appends value to the "packages" field.
+func (_u *TrustRuleUpdateOne) AppendPackages(v []string) *TrustRuleUpdateOne {
+	_u.mutation.AppendPackages(v)
+	return _u
+}
+
+// SetReuseSeconds sets the "reuse_seconds" field.
+func (_u *TrustRuleUpdateOne) SetReuseSeconds(v int) *TrustRuleUpdateOne {
+	_u.mutation.ResetReuseSeconds()
+	_u.mutation.SetReuseSeconds(v)
+	return _u
+}
+
+// SetNillableReuseSeconds sets the "reuse_seconds" field if the given value is not nil.
+func (_u *TrustRuleUpdateOne) SetNillableReuseSeconds(v *int) *TrustRuleUpdateOne {
+	if v != nil {
+		_u.SetReuseSeconds(*v)
+	}
+	return _u
+}
+
+// AddReuseSeconds adds value to the "reuse_seconds" field.
+func (_u *TrustRuleUpdateOne) AddReuseSeconds(v int) *TrustRuleUpdateOne {
+	_u.mutation.AddReuseSeconds(v)
+	return _u
 }
 
 // SetLastUsedAt sets the "last_used_at" field.
@@ -189,6 +532,16 @@ func (_u *TrustRuleUpdateOne) ExecX(ctx context.Context) {
 	}
 }
 
+// check runs all checks and user-defined validators on the builder.
+func (_u *TrustRuleUpdateOne) check() error {
+	if v, ok := _u.mutation.Provider(); ok {
+		if err := trustrule.ProviderValidator(v); err != nil {
+			return &ValidationError{Name: "provider", err: fmt.Errorf(`ent: validator failed for field "TrustRule.provider": %w`, err)}
+		}
+	}
+	return nil
+}
+
 // Modify adds a statement modifier for attaching custom logic to the UPDATE statement.
 func (_u *TrustRuleUpdateOne) Modify(modifiers ...func(u *sql.UpdateBuilder)) *TrustRuleUpdateOne {
 	_u.modifiers = append(_u.modifiers, modifiers...)
@@ -196,6 +549,9 @@ func (_u *TrustRuleUpdateOne) Modify(modifiers ...func(u *sql.UpdateBuilder)) *T
 }
 
 func (_u *TrustRuleUpdateOne) sqlSave(ctx context.Context) (_node *TrustRule, err error) {
+	if err := _u.check(); err != nil {
+		return _node, err
+	}
 	_spec := sqlgraph.NewUpdateSpec(trustrule.Table, trustrule.Columns, sqlgraph.NewFieldSpec(trustrule.FieldID, field.TypeUUID))
 	id, ok := _u.mutation.ID()
 	if !ok {
@@ -220,6 +576,52 @@ func (_u *TrustRuleUpdateOne) sqlSave(ctx context.Context) (_node *TrustRule, er
 				ps[i](selector)
 			}
 		}
+	}
+	if value, ok := _u.mutation.Name(); ok {
+		_spec.SetField(trustrule.FieldName, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.Description(); ok {
+		_spec.SetField(trustrule.FieldDescription, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.Provider(); ok {
+		_spec.SetField(trustrule.FieldProvider, field.TypeEnum, value)
+	}
+	if value, ok := _u.mutation.Issuer(); ok {
+		_spec.SetField(trustrule.FieldIssuer, field.TypeString, value)
+	}
+	if value, ok := _u.mutation.Claims(); ok {
+		_spec.SetField(trustrule.FieldClaims, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.ServiceID(); ok {
+		_spec.SetField(trustrule.FieldServiceID, field.TypeUUID, value)
+	}
+	if _u.mutation.ServiceIDCleared() {
+		_spec.ClearField(trustrule.FieldServiceID, field.TypeUUID)
+	}
+	if value, ok := _u.mutation.Registries(); ok {
+		_spec.SetField(trustrule.FieldRegistries, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedRegistries(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, trustrule.FieldRegistries, value)
+		})
+	}
+	if value, ok := _u.mutation.Write(); ok {
+		_spec.SetField(trustrule.FieldWrite, field.TypeBool, value)
+	}
+	if value, ok := _u.mutation.Packages(); ok {
+		_spec.SetField(trustrule.FieldPackages, field.TypeJSON, value)
+	}
+	if value, ok := _u.mutation.AppendedPackages(); ok {
+		_spec.AddModifier(func(u *sql.UpdateBuilder) {
+			sqljson.Append(u, trustrule.FieldPackages, value)
+		})
+	}
+	if value, ok := _u.mutation.ReuseSeconds(); ok {
+		_spec.SetField(trustrule.FieldReuseSeconds, field.TypeInt, value)
+	}
+	if value, ok := _u.mutation.AddedReuseSeconds(); ok {
+		_spec.AddField(trustrule.FieldReuseSeconds, field.TypeInt, value)
 	}
 	if value, ok := _u.mutation.LastUsedAt(); ok {
 		_spec.SetField(trustrule.FieldLastUsedAt, field.TypeTime, value)

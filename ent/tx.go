@@ -106,6 +106,8 @@ type Tx struct {
 	TrustRule *TrustRuleClient
 	// Upstream is the client for interacting with the Upstream builders.
 	Upstream *UpstreamClient
+	// UsedIdentity is the client for interacting with the UsedIdentity builders.
+	UsedIdentity *UsedIdentityClient
 	// VersionFile is the client for interacting with the VersionFile builders.
 	VersionFile *VersionFileClient
 
@@ -286,6 +288,7 @@ func (tx *Tx) init() {
 	tx.Tombstone = NewTombstoneClient(tx.config)
 	tx.TrustRule = NewTrustRuleClient(tx.config)
 	tx.Upstream = NewUpstreamClient(tx.config)
+	tx.UsedIdentity = NewUsedIdentityClient(tx.config)
 	tx.VersionFile = NewVersionFileClient(tx.config)
 }
 

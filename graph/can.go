@@ -12,6 +12,7 @@ import (
 	"sluice.dev/sluice/tenants/access"
 	"sluice.dev/sluice/tenants/audit"
 	"sluice.dev/sluice/tenants/errs"
+	"sluice.dev/sluice/tenants/finding"
 	"sluice.dev/sluice/tenants/intake"
 	"sluice.dev/sluice/tenants/registry"
 )
@@ -74,6 +75,12 @@ func (r *resolver) requireAt(ctx context.Context, a access.Action, path string) 
 		return err
 	}
 	err = r.require(ctx, a, registryOf(obj))
+	if errs.Is(err, errs.Forbidden) && registryOf(obj) == uuid.Nil {
+		// Whoever cannot see it must not learn that it exists (T3).
+		if _, unseen := r.see(ctx, id, typ); unseen != nil {
+			return notFound(typ)
+		}
+	}
 	if errs.Is(err, errs.NotFound) {
 		return notFound(typ)
 	}
@@ -81,7 +88,9 @@ func (r *resolver) requireAt(ctx context.Context, a access.Action, path string) 
 }
 
 // ofOrganization are the types whose objects belong to no registry.
-var ofOrganization = map[string]bool{"Member": true, "Organization": true, "Remote": true, "Token": true}
+var ofOrganization = map[string]bool{"Member": true, "Organization": true, "Remote": true, "Token": true,
+	"Team": true, "ServiceAccount": true, "Invitation": true, "JoinRequest": true,
+	"IdentityProvider": true, "GroupMapping": true, "LinkedAccount": true}
 
 // typeAt is the type of object that an argument names: its own name, for from and
 // to a registry, and for an argument id that of the field.
@@ -190,7 +199,11 @@ func registryOf(obj any) uuid.UUID {
 		return o.Registry
 	case *ent.Pull:
 		return o.RegistryID
+	case *access.RoleGrant:
+		return o.Registry
 	case *intake.Staged:
+		return o.Registry
+	case *finding.Scan:
 		return o.Registry
 	case *ent.Finding:
 		return orNil(o.RegistryID)

@@ -27,6 +27,9 @@ func checkSchema(s *ast.Schema) error {
 	for _, name := range sortedTypes(s) {
 		def := s.Types[name]
 		problems = append(problems, checkNode(def)...)
+		if !def.BuiltIn {
+			problems = append(problems, checkDeprecated(def)...)
+		}
 		for _, f := range ownFields(def) {
 			problems = append(problems, checkField(s, def, f)...)
 		}

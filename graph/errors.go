@@ -12,6 +12,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"sluice.dev/sluice/graph/api"
+	"sluice.dev/sluice/tenants/access"
 	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/errs"
 )
@@ -22,6 +23,10 @@ import (
 func (r *resolver) present(ctx context.Context, err error) *gqlerror.Error {
 	out := graphql.DefaultErrorPresenter(ctx, err)
 	if spoken(out, err) {
+		if access.Of(ctx).IsAnonymous() && out.Extensions["code"] == errcode.ValidationFailed {
+			// What does not fit, and what might have been meant, tell of the schema.
+			out.Message = "the operation does not fit the schema, which is shown to those with a token"
+		}
 		return out
 	}
 	if refusesSchema(ctx) {

@@ -2,7 +2,6 @@ package graph
 
 import (
 	"context"
-	"strconv"
 
 	"github.com/google/uuid"
 
@@ -10,7 +9,6 @@ import (
 	"sluice.dev/sluice/graph/api"
 	"sluice.dev/sluice/tenants/catalog"
 	"sluice.dev/sluice/tenants/coord"
-	"sluice.dev/sluice/tenants/errs"
 	"sluice.dev/sluice/tenants/gate"
 	"sluice.dev/sluice/tenants/intake"
 	"sluice.dev/sluice/tenants/registry"
@@ -30,36 +28,47 @@ func (f forwardingFields) To(ctx context.Context, to *registry.Forwarding) (*ent
 	return f.visibleRegistry(ctx, to.To)
 }
 
-func (f registryFields) OwnedNames(ctx context.Context, r *ent.Registry, first *int, after *string, search *string) (*api.OwnedNameConnection, error) {
-	w, page, err := accessPage(first, after)
+func (f registryFields) OwnedNames(ctx context.Context, r *ent.Registry, first *int, after *string, search *string, direction api.Direction) (*api.OwnedNameConnection, error) {
+	w, q, err := eachPage(first, after, byTime, search, direction)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := f.Intake.Ownerships(ctx, intake.OwnershipQuery{Registry: r.ID, Prefix: valueOf(search), After: page.After, Limit: w.limit()})
+	rows, err := from(ctx).owned.Load(ctx, of[intake.EachQuery]{r.ID, q})
 	if err != nil {
-		return nil, goneCursor(err)
+		return nil, err
 	}
 	out := &api.OwnedNameConnection{}
-	out.Edges, out.PageInfo = connect(w, rows, func(o intake.Ownership) string { return cursor(byID, o.ID.String()) },
+	out.Edges, out.PageInfo = connect(w, rows, func(o intake.Ownership) string { return timeCursor(o.Since, o.ID) },
 		func(o intake.Ownership, c string) *api.OwnedNameEdge { return &api.OwnedNameEdge{Cursor: c, Node: &o} })
 	return out, nil
 }
 
-// goneCursor tells of a cursor whose object has gone what is told of a broken
-// one.
-func goneCursor(err error) error {
-	if errs.Is(err, errs.NotFound) {
-		return badCursor()
+// eachPage is a page of the lists below registries, with cursors of time and
+// id, or of ids.
+func eachPage(first *int, after *string, kind string, search *string, direction api.Direction) (window, intake.EachQuery, error) {
+	q := intake.EachQuery{Search: valueOf(search), Desc: direction == api.DirectionDesc}
+	w, err := newWindow(first, after, kind)
+	if err != nil {
+		return w, q, err
 	}
-	return err
+	q.Limit = w.limit()
+	if kind == byTime {
+		q.After.At, q.After.ID, err = w.timed()
+		return w, q, err
+	}
+	ids, err := w.ids(1)
+	if err == nil && ids != nil {
+		q.After.ID = ids[0]
+	}
+	return w, q, err
 }
 
-func (f registryFields) NameSwitches(ctx context.Context, r *ent.Registry, first *int, after *string) (*api.NameSwitchConnection, error) {
-	w, page, err := accessPage(first, after)
+func (f registryFields) NameSwitches(ctx context.Context, r *ent.Registry, first *int, after *string, search *string, direction api.Direction) (*api.NameSwitchConnection, error) {
+	w, q, err := eachPage(first, after, byID, search, direction)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := f.Intake.NameSwitches(ctx, r.ID, page.After, w.limit())
+	rows, err := from(ctx).switches.Load(ctx, of[intake.EachQuery]{r.ID, q})
 	if err != nil {
 		return nil, err
 	}
@@ -71,27 +80,22 @@ func (f registryFields) NameSwitches(ctx context.Context, r *ent.Registry, first
 	return out, nil
 }
 
-func (f registryFields) StagedVersions(ctx context.Context, r *ent.Registry, first *int, after *string) (*api.StagedVersionConnection, error) {
-	w, err := newWindow(first, after, byPlace)
+func (f registryFields) StagedVersions(ctx context.Context, r *ent.Registry, first *int, after *string, search *string, direction api.Direction) (*api.StagedVersionConnection, error) {
+	w, q, err := eachPage(first, after, byTime, search, direction)
 	if err != nil {
 		return nil, err
 	}
-	begin := 0
-	if w.after != nil {
-		if begin, err = strconv.Atoi(w.after[0]); err != nil || begin < 0 {
-			return nil, badCursor()
-		}
-	}
-	rows, total, err := f.Intake.Staged(ctx, intake.StagedQuery{Registry: r.ID, Offset: begin, Limit: w.limit()})
+	rows, err := from(ctx).staged.Load(ctx, of[intake.EachQuery]{r.ID, q})
 	if err != nil {
 		return nil, err
 	}
-	out, at := &api.StagedVersionConnection{TotalCount: total}, begin
-	out.Edges, out.PageInfo = connect(w, rows, func(intake.Staged) string { at++; return cursor(byPlace, strconv.Itoa(at)) },
+	out := &api.StagedVersionConnection{}
+	out.Edges, out.PageInfo = connect(w, rows, func(s intake.Staged) string { return timeCursor(s.At, s.ID) },
 		func(s intake.Staged, c string) *api.StagedVersionEdge {
 			return &api.StagedVersionEdge{Cursor: c, Node: &s}
 		})
-	return out, nil
+	out.TotalCount, err = countIf(ctx, func() (int, error) { return from(ctx).stagedCount.Load(ctx, of[string]{r.ID, q.Search}) })
+	return out, err
 }
 
 func (f packageFields) Tags(ctx context.Context, p *api.Package) ([]*catalog.NamedTag, error) {

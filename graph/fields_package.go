@@ -2,6 +2,8 @@ package graph
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"sluice.dev/sluice/ent"
@@ -25,7 +27,7 @@ func (f packageFields) Registry(ctx context.Context, p *api.Package) (*ent.Regis
 	return f.anyRegistry(ctx, p.Registry)
 }
 
-func (f packageFields) Versions(ctx context.Context, p *api.Package, first *int, after *string) (*api.VersionConnection, error) {
+func (f packageFields) Versions(ctx context.Context, p *api.Package, first *int, after *string, search *string, origin *coord.Origin, direction api.Direction) (*api.VersionConnection, error) {
 	w, err := newWindow(first, after, byName)
 	if err != nil {
 		return nil, err
@@ -34,14 +36,23 @@ func (f packageFields) Versions(ctx context.Context, p *api.Package, first *int,
 	if err != nil {
 		return nil, err
 	}
-	rows := all
+	var rows []catalog.HeldVersion
+	for _, v := range all {
+		if strings.Contains(v.Version.Version, valueOf(search)) && (origin == nil || v.Origin == *origin) {
+			rows = append(rows, v)
+		}
+	}
+	out, sign := &api.VersionConnection{TotalCount: len(rows)}, -1
+	if direction == api.DirectionAsc {
+		slices.Reverse(rows)
+		sign = 1
+	}
 	if w.after != nil {
 		// Also when that version has been deleted meanwhile.
-		for len(rows) > 0 && coord.Compare(p.Ecosystem, rows[0].Version.Version, w.after[0]) >= 0 {
+		for len(rows) > 0 && sign*coord.Compare(p.Ecosystem, rows[0].Version.Version, w.after[0]) <= 0 {
 			rows = rows[1:]
 		}
 	}
-	out := &api.VersionConnection{TotalCount: len(all)}
 	out.Edges, out.PageInfo = connect(w, rows, func(v catalog.HeldVersion) string { return cursor(byName, v.Version.Version) },
 		func(v catalog.HeldVersion, c string) *api.VersionEdge {
 			return &api.VersionEdge{Cursor: c, Node: heldVersion(v)}

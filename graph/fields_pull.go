@@ -2,11 +2,11 @@ package graph
 
 import (
 	"context"
+	"strings"
 
 	"github.com/google/uuid"
 
 	"sluice.dev/sluice/ent"
-	"sluice.dev/sluice/ent/db"
 	"sluice.dev/sluice/ent/pullitem"
 	"sluice.dev/sluice/graph/api"
 	"sluice.dev/sluice/tenants/intake"
@@ -17,14 +17,18 @@ func (q queries) Pull(ctx context.Context, id api.ID) (*ent.Pull, error) {
 	return object[ent.Pull](ctx, q.resolver, id, "Pull")
 }
 
-func (f registryFields) Pulls(ctx context.Context, r *ent.Registry, first *int, after *string) (*api.PullConnection, error) {
-	w, page, err := accessPage(first, after)
+func (f registryFields) Pulls(ctx context.Context, r *ent.Registry, first *int, after *string, filter *api.PullFilter, direction api.Direction) (*api.PullConnection, error) {
+	w, q, err := eachPage(first, after, byID, nil, direction)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := read(ctx, f.resolver, func(ctx context.Context, tx *db.Tx) ([]*ent.Pull, error) {
-		return intake.Pulls(ctx, tx, r.ID, page.After, w.limit())
-	})
+	if filter != nil {
+		q.Search = strings.ToLower(valueOf(filter.Search))
+		if filter.Running != nil {
+			q.State = map[bool]string{true: "RUNNING", false: "ENDED"}[*filter.Running]
+		}
+	}
+	rows, err := from(ctx).pulls.Load(ctx, of[intake.EachQuery]{r.ID, q})
 	if err != nil {
 		return nil, err
 	}
@@ -69,19 +73,19 @@ func (f pullFields) Failed(ctx context.Context, p *ent.Pull) (int, error) {
 	return n.Failed, err
 }
 
-func (f pullFields) Items(ctx context.Context, p *ent.Pull, first *int, after *string, state *pullitem.State) (*api.PullItemConnection, error) {
+func (f pullFields) Items(ctx context.Context, p *ent.Pull, first *int, after *string, state *pullitem.State, search *string, direction api.Direction) (*api.PullItemConnection, error) {
 	w, err := newWindow(first, after, byName)
 	if err != nil {
 		return nil, err
 	}
-	query := intake.PullItemQuery{Pull: p.ID, State: string(valueOf(state)), Limit: w.limit()}
+	args := pullItemArgs{EachQuery: intake.EachQuery{Search: valueOf(search), State: string(valueOf(state)), Desc: direction == api.DirectionDesc, Limit: w.limit()}}
 	if w.after != nil {
 		if len(w.after) != 2 {
 			return nil, badCursor()
 		}
-		query.After = intake.PullVersion{Name: w.after[0], Version: w.after[1]}
+		args.after = intake.PullVersion{Name: w.after[0], Version: w.after[1]}
 	}
-	rows, err := read(ctx, f.resolver, func(ctx context.Context, tx *db.Tx) ([]*ent.PullItem, error) { return intake.PullItems(ctx, tx, query) })
+	rows, err := from(ctx).pullItems.Load(ctx, of[pullItemArgs]{p.ID, args})
 	if err != nil {
 		return nil, err
 	}

@@ -89,20 +89,27 @@ func (f holdFields) Root(ctx context.Context, h *ent.Hold) (*ent.Hold, error) {
 	return root, nil
 }
 
-func (f holdFields) Inherited(ctx context.Context, h *ent.Hold, first *int, after *string) (*api.HoldConnection, error) {
+func (f holdFields) Inherited(ctx context.Context, h *ent.Hold, first *int, after *string, registry *api.ID, direction api.Direction) (*api.HoldConnection, error) {
 	w, err := newWindow(first, after, byTime)
 	if err != nil {
 		return nil, err
 	}
-	args, err := holdArgsOf(w, nil)
+	args := inheritedArgs{desc: direction == api.DirectionDesc}
+	if args.at, args.id, err = w.timed(); err != nil {
+		return nil, err
+	}
+	args.limit = w.limit()
+	if registry != nil {
+		if registry.Type != "Registry" {
+			return nil, notFound("Registry")
+		}
+		args.only = registry.UUID
+	}
+	rows, err := from(ctx).inherited.Load(ctx, of[inheritedArgs]{h.ID, args})
 	if err != nil {
 		return nil, err
 	}
-	rows, err := from(ctx).inherited.Load(ctx, of[pageArgs]{h.ID, args.pageArgs})
-	if err != nil {
-		return nil, err
-	}
-	return holdPage(ctx, w, rows, func() (int, error) { return from(ctx).inheritedCount.Load(ctx, h.ID) })
+	return holdPage(ctx, w, rows, func() (int, error) { return from(ctx).inheritedCount.Load(ctx, of[uuid.UUID]{h.ID, args.only}) })
 }
 
 func (f holdFields) Cascades(ctx context.Context, h *ent.Hold) ([]*ent.Cascade, error) {
@@ -182,7 +189,7 @@ func (f blastRadiusFields) Registries(ctx context.Context, b *api.BlastRadius) (
 	return f.visibleRegistries(ctx, b.Holders)
 }
 
-func (f blastRadiusFields) Deliveries(ctx context.Context, b *api.BlastRadius, first *int, after *string) (*api.DeliveryConnection, error) {
+func (f blastRadiusFields) Deliveries(ctx context.Context, b *api.BlastRadius, first *int, after *string, registry *api.ID, direction api.Direction) (*api.DeliveryConnection, error) {
 	w, err := newWindow(first, after, byID)
 	if err != nil {
 		return nil, err
@@ -195,8 +202,16 @@ func (f blastRadiusFields) Deliveries(ctx context.Context, b *api.BlastRadius, f
 	if ids != nil {
 		last = &audit.Delivery{Registry: ids[0], Token: ids[1]}
 	}
+	query := audit.DeliveryQuery{Fetched: b.Fetched, After: last, Desc: direction == api.DirectionDesc, Limit: w.limit()}
+	if registry != nil {
+		reg, err := object[ent.Registry](ctx, f.resolver, *registry, "Registry")
+		if err != nil {
+			return nil, err
+		}
+		query.Registry = reg.ID
+	}
 	rows, err := read(ctx, f.resolver, func(ctx context.Context, tx *db.Tx) ([]audit.Delivery, error) {
-		return audit.Deliveries(ctx, tx, b.Fetched, last, w.limit())
+		return audit.Deliveries(ctx, tx, query)
 	})
 	if err != nil {
 		return nil, err

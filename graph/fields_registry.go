@@ -61,12 +61,12 @@ func (f registryFields) Packages(ctx context.Context, r *ent.Registry, first *in
 	return f.packagesOf(ctx, r.ID, first, after, search, direction)
 }
 
-func (f registryFields) Holds(ctx context.Context, r *ent.Registry, first *int, after *string, filter *api.HoldFilter) (*api.HoldConnection, error) {
+func (f registryFields) Holds(ctx context.Context, r *ent.Registry, first *int, after *string, filter *api.HoldFilter, direction api.Direction) (*api.HoldConnection, error) {
 	w, err := newWindow(first, after, byTime)
 	if err != nil {
 		return nil, err
 	}
-	args, err := holdArgsOf(w, filter)
+	args, err := holdArgsOf(w, filter, direction)
 	if err != nil {
 		return nil, err
 	}

@@ -88,6 +88,9 @@ func (r *resolver) lookupOther(ctx context.Context, id api.ID) (any, error) {
 	case "Token":
 		t, err := l.token.Load(ctx, id.UUID)
 		return orNone(&t, t.ID, err)
+	case "TrustRule":
+		t, err := l.trustRule.Load(ctx, id.UUID)
+		return orNone(&t, t.ID, err)
 	case "Organization":
 		o, err := r.Orgs.Get(ctx)
 		if o.ID != id.UUID {
@@ -103,6 +106,10 @@ func (r *resolver) lookupOther(ctx context.Context, id api.ID) (any, error) {
 		return r.stagedVersion(ctx, id)
 	case "Finding":
 		return there(read(ctx, r, func(ctx context.Context, tx *db.Tx) (*ent.Finding, error) { return finding.ByID(ctx, tx, id.UUID) }))
+	case "Scan":
+		return there(read(ctx, r, func(ctx context.Context, tx *db.Tx) (*finding.Scan, error) { return finding.ScanByID(ctx, tx, id.UUID) }))
+	case "AdvisoryImport":
+		return there(r.importByID(ctx, id.UUID))
 	case "AuditEvent":
 		return there(read(ctx, r, func(ctx context.Context, tx *db.Tx) (*ent.AuditEvent, error) {
 			return audit.EventByID(ctx, tx, id.UUID)
@@ -112,7 +119,10 @@ func (r *resolver) lookupOther(ctx context.Context, id api.ID) (any, error) {
 			return audit.RecordedByID(ctx, tx, id.Text)
 		}))
 	}
-	return nil, nil
+	if obj, err := lookupPeople(ctx, id); obj != nil || err != nil {
+		return obj, err
+	}
+	return r.lookupLogin(ctx, id)
 }
 
 // there keeps a nil pointer from becoming an object.
@@ -155,6 +165,17 @@ func (r *resolver) see(ctx context.Context, id api.ID, typ string) (any, error) 
 	}
 	if t, ok := obj.(*access.Token); ok && t.MemberID != uuid.Nil && t.MemberID == access.Of(ctx).MemberID {
 		return obj, nil // one's own
+	}
+	if _, ok := obj.(*access.RoleGrant); ok {
+		if may, err := r.may(ctx, access.MemberRead); err != nil || may {
+			return obj, err
+		}
+	}
+	if isOwn(access.Of(ctx), obj) {
+		return obj, nil
+	}
+	if _, ok := obj.(*access.TrustRule); ok {
+		return obj, nil // others than those who may see it do not find it
 	}
 	if need.anywhere {
 		_, err = r.reaching(ctx, need.by, true)

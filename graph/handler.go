@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -44,30 +43,41 @@ func NewHandler(d Deps) (http.Handler, error) {
 	if d.BatchWait == 0 {
 		d.BatchWait = time.Millisecond
 	}
-	r := &resolver{Deps: d, progress: newProgress(d.DB.Feed)}
+	if d.Now == nil {
+		d.Now = time.Now
+	}
+	r := &resolver{Deps: d, live: newLive(d.DB.Feed, d.Streams)}
 	es := exec.NewExecutableSchema(exec.Config{Resolvers: r, Directives: exec.DirectiveRoot{Can: r.can}})
 	if err := checkSchema(es.Schema()); err != nil {
 		return nil, err
 	}
 	r.seen = seenBy(es.Schema())
+	built, err := builtIn(es.Schema())
+	if err != nil {
+		return nil, err
+	}
 	// Browsers send no request of another site here, once there are sessions.
-	return http.NewCrossOriginProtection().Handler(guard(serverOf(r, es))), nil
+	return http.NewCrossOriginProtection().Handler(guard(serverOf(r, es, built), r.live)), nil
 }
 
-func serverOf(r *resolver, es graphql.ExecutableSchema) *handler.Server {
+func serverOf(r *resolver, es graphql.ExecutableSchema, built documents) *handler.Server {
 	s := handler.New(counted{es})
+	known := lru.New[*ast.QueryDocument](500)
 	s.AddTransport(transport.SSE{}) // before POST, which would take its requests
 	s.AddTransport(multipartForm{})
 	s.AddTransport(transport.POST{})
 	s.AddTransport(transport.GET{})
-	s.SetQueryCache(lru.New[*ast.QueryDocument](500))
+	s.SetQueryCache(known)
 	s.SetParserTokenLimit(maxTokens)
 	s.SetErrorPresenter(r.present)
 	s.SetRecoverFunc(r.recovered)
+	s.Use(persisted{built: built, only: r.PersistedOnly})
+	s.Use(bounded{known})
 	s.Use(depthLimit{})
 	s.Use(extension.FixedComplexityLimit(maxComplexity))
 	s.Use(introspection{})
-	s.AroundResponses(func(ctx context.Context, next graphql.ResponseHandler) *graphql.Response { return next(r.fresh(ctx)) })
+	s.AroundOperations(r.operations)
+	s.AroundResponses(r.responses)
 	// The mutations of one operation follow each other, and each must see what
 	// the one before it changed.
 	s.AroundRootFields(func(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
@@ -97,16 +107,21 @@ func (introspection) MutateOperationContext(ctx context.Context, oc *graphql.Ope
 // guard lets only requests in that the server's transports answer well: with a
 // bounded body of JSON, or a form with a file that no other site's page can have
 // sent. Bodies are never repeated in an answer or a log.
-func guard(next http.Handler) http.Handler {
+func guard(next http.Handler, streams *live) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Cache-Control", "private, no-store")
+		if r.Method == http.MethodGet {
+			// A browser may keep it, and asks again before it uses it.
+			h.Set("Cache-Control", "private, no-cache")
+			h.Set("Vary", "Authorization, Cookie, Accept")
+		}
 		h.Set("X-Content-Type-Options", "nosniff")
 		if _, err := scope.Org(r.Context()); err != nil {
 			refuse(w, http.StatusInternalServerError, errs.Internal, "no organization")
 			return
 		}
-		if !strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
+		if !isStream(r) {
 			within := maxTime
 			if isForm(r) {
 				within = maxForm
@@ -123,7 +138,7 @@ func guard(next http.Handler) http.Handler {
 				guardForm(next, w, r)
 				return
 			}
-			guardPost(next, w, r)
+			guardPost(next, streams, w, r)
 		default:
 			h.Set("Allow", "GET, POST")
 			refuse(w, http.StatusMethodNotAllowed, errs.Invalid, "only GET and POST work here")
@@ -143,7 +158,7 @@ func guardForm(next http.Handler, w http.ResponseWriter, r *http.Request) {
 	next.ServeHTTP(w, r)
 }
 
-func guardPost(next http.Handler, w http.ResponseWriter, r *http.Request) {
+func guardPost(next http.Handler, streams *live, w http.ResponseWriter, r *http.Request) {
 	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
 		refuse(w, http.StatusUnsupportedMediaType, errs.Invalid, "the body must be of Content-Type application/json")
 		return
@@ -158,11 +173,15 @@ func guardPost(next http.Handler, w http.ResponseWriter, r *http.Request) {
 		return // the client went away
 	}
 	var asked graphql.RawParams
-	if err := json.Unmarshal(body, &asked); err != nil || asked.Query == "" {
+	if err := json.Unmarshal(body, &asked); err != nil || asked.Query == "" && asked.Extensions["persistedQuery"] == nil {
 		refuse(w, http.StatusBadRequest, errs.Invalid, `the body must be one JSON object with "query" and, where needed, "variables" and "operationName"`)
 		return
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
+	if isStream(r) {
+		streams.serveStream(next, w, r)
+		return
+	}
 	next.ServeHTTP(w, r)
 }
 

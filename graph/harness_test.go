@@ -29,8 +29,10 @@ import (
 	"sluice.dev/sluice/tenants/blob"
 	"sluice.dev/sluice/tenants/catalog"
 	"sluice.dev/sluice/tenants/coord"
+	"sluice.dev/sluice/tenants/finding"
 	"sluice.dev/sluice/tenants/gate"
 	"sluice.dev/sluice/tenants/intake"
+	"sluice.dev/sluice/tenants/login"
 	"sluice.dev/sluice/tenants/org"
 	"sluice.dev/sluice/tenants/policy"
 	"sluice.dev/sluice/tenants/quarantine"
@@ -106,10 +108,13 @@ type world struct {
 	access       *access.Service
 	registries   *registry.Service
 	quarantine   *quarantine.Service
+	scanner      *finding.Service
+	hosts        *org.Hosts
 	importer     *advisory.Importer
 	decisions    *audit.Decisions
 	intake       *intake.Service
 	blobs        *blob.Disk
+	logins       *login.Service
 	handler      http.Handler
 	ours, theirs context.Context // as the system
 }
@@ -119,7 +124,7 @@ func newWorld(t *testing.T) *world {
 	return newWorldWaiting(t, time.Millisecond)
 }
 
-func newWorldWaiting(t *testing.T, batchWait time.Duration) *world {
+func newWorldWaiting(t *testing.T, batchWait time.Duration, tune ...func(*graph.Deps)) *world {
 	t.Helper()
 	t.Parallel()
 	w := &world{T: t, sql: &counter{}, log: &bytes.Buffer{}, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
@@ -150,12 +155,26 @@ func newWorldWaiting(t *testing.T, batchWait time.Duration) *world {
 	g := gate.New(life, gate.Config{DB: d, Blobs: blobs, Shapes: shapes, Advisories: advisories, Quarantine: w.quarantine,
 		Decisions: w.decisions, Protocols: []gate.Protocol{wire}, Now: now})
 	w.blobs = blobs
+	w.logins = login.New(login.Config{DB: d, Audit: log, Access: w.access, Seal: seal, Now: now})
 	w.intake = &intake.Service{DB: d, Audit: log, Shapes: shapes, Quarantine: w.quarantine, Gate: g, Now: now}
-	w.handler, err = graph.NewHandler(graph.Deps{DB: d, Access: w.access, Orgs: org.New(d, log, now), Registries: w.registries, Quarantine: w.quarantine,
+	w.scanner = &finding.Service{DB: d, Shapes: shapes, Advisories: advisories, Quarantine: w.quarantine, Now: now}
+	w.hosts = org.NewHosts(d, log, now, []string{"sluice.example"}, func(_ context.Context, name string) ([]string, error) {
+		if strings.HasSuffix(name, "old."+w.slug(w.theirs)+".test") {
+			return []string{"sluice-organization=" + orgOf(t, w.theirs).String()}, nil
+		}
+		return []string{"sluice-organization=" + orgOf(t, w.ours).String()}, nil // all other names are ours
+	})
+	deps := graph.Deps{DB: d, Access: w.access, Orgs: org.New(d, log, now), Registries: w.registries, Quarantine: w.quarantine,
 		Intake: w.intake, Uploads: map[coord.Ecosystem]graph.Uploads{coord.NPM: uploads{w}}, Lockfiles: map[coord.Ecosystem]graph.Lockfiles{coord.NPM: lockfiles{}}, Gate: g, Advisories: advisories, Log: slog.New(slog.NewTextHandler(w.log, nil)), BatchWait: batchWait,
+		Logins: w.logins, TestProvider: testProvider, LoginAddresses: loginAddresses,
+		Hosts: w.hosts, Now: now, Streams: graph.Streams{Ping: 20 * time.Millisecond, Pace: time.Millisecond, Look: 50 * time.Millisecond},
 		RegistryURL: func(_ context.Context, e coord.Ecosystem, name string) string {
 			return "https://acme.sluice.example/npm/" + name
-		}})
+		}, Workloads: checked{"repository": "acme/widgets", "ref": "refs/tags/v1"}}
+	for _, change := range tune {
+		change(&deps)
+	}
+	w.handler, err = graph.NewHandler(deps)
 	w.ok(err)
 	var running sync.WaitGroup
 	running.Go(func() { d.Feed.Run(life) })

@@ -17,7 +17,7 @@ const (
 	maxComplexity = 100_000 // objects and fields that the answer could have, by page sizes
 	maxNodes      = 100     // ids of the query nodes
 	plainList     = 10      // what a list without pages counts as
-	gateCost      = 50      // what a field counts as that asks the gate
+	gateCost      = 50      // what a field counts as that asks the gate, or reads a whole log
 )
 
 // counted is the executable schema with a complexity of its own: a list counts
@@ -39,7 +39,7 @@ func (c counted) Complexity(_ context.Context, typeName, fieldName string, child
 }
 
 func fieldCost(f *ast.FieldDefinition) int {
-	if t := f.Type.Name(); t == "Explanation" || t == "Ownership" || f.Name == "wouldHide" {
+	if t := f.Type.Name(); t == "Explanation" || t == "Ownership" || t == "BlastRadius" || t == "AuditReport" || f.Name == "wouldHide" {
 		return gateCost
 	}
 	return 1

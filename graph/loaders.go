@@ -12,6 +12,7 @@ import (
 	"sluice.dev/sluice/ent/hold"
 	"sluice.dev/sluice/graph/api"
 	"sluice.dev/sluice/tenants/access"
+	"sluice.dev/sluice/tenants/audit"
 	"sluice.dev/sluice/tenants/catalog"
 	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/finding"
@@ -44,8 +45,8 @@ type loaders struct {
 	hold           *dataloadgen.Loader[uuid.UUID, *ent.Hold]
 	holds          *dataloadgen.Loader[of[holdArgs], []*ent.Hold]
 	holdCount      *dataloadgen.Loader[of[holdArgs], int]
-	inherited      *dataloadgen.Loader[of[pageArgs], []*ent.Hold]
-	inheritedCount *dataloadgen.Loader[uuid.UUID, int]
+	inherited      *dataloadgen.Loader[of[inheritedArgs], []*ent.Hold]
+	inheritedCount *dataloadgen.Loader[of[uuid.UUID], int]
 	openOn         *dataloadgen.Loader[quarantine.Place, []*ent.Hold]
 	tombstone      *dataloadgen.Loader[uuid.UUID, *ent.Tombstone]
 	cascade        *dataloadgen.Loader[uuid.UUID, *ent.Cascade]
@@ -55,6 +56,29 @@ type loaders struct {
 	member    *dataloadgen.Loader[uuid.UUID, access.Member]
 	token     *dataloadgen.Loader[uuid.UUID, access.Token]
 	tokenName *dataloadgen.Loader[uuid.UUID, *api.TokenName]
+
+	owned       *dataloadgen.Loader[of[intake.EachQuery], []intake.Ownership]
+	switches    *dataloadgen.Loader[of[intake.EachQuery], []intake.NameSwitch]
+	staged      *dataloadgen.Loader[of[intake.EachQuery], []intake.Staged]
+	stagedCount *dataloadgen.Loader[of[string], int]
+	pulls       *dataloadgen.Loader[of[intake.EachQuery], []*ent.Pull]
+	pullItems   *dataloadgen.Loader[of[pullItemArgs], []*ent.PullItem]
+	seal        *dataloadgen.Loader[uuid.UUID, audit.Seal]
+
+	trustRule *dataloadgen.Loader[uuid.UUID, access.TrustRule] // that the subject may see
+	people    *peopleLoaders
+	loginLoaders
+}
+
+type inheritedArgs struct {
+	pageArgs
+	only uuid.UUID // in this registry; nil = all
+	desc bool
+}
+
+type pullItemArgs struct {
+	intake.EachQuery
+	after intake.PullVersion
 }
 
 // of is one parent object with the arguments of a list below it.
@@ -78,13 +102,14 @@ func (a pageArgs) after() *quarantine.After {
 
 type holdArgs struct {
 	pageArgs
-	open, released bool
-	cause          hold.Cause
-	pkg            string
+	open, released       bool
+	cause                hold.Cause
+	pkg, version, search string
+	asc                  bool
 }
 
 func (a holdArgs) query() quarantine.Query {
-	q := quarantine.Query{Cause: a.cause, Package: a.pkg, After: a.after(), Desc: true, Limit: a.limit}
+	q := quarantine.Query{Cause: a.cause, Package: a.pkg, Version: a.version, Search: a.search, After: a.after(), Desc: !a.asc, Limit: a.limit}
 	if a.open || a.released {
 		q.Open = &a.open
 	}
@@ -167,20 +192,40 @@ func newLoaders(r *resolver) *loaders {
 		holdCount: load(r, each(func(ctx context.Context, tx *db.Tx, registries []uuid.UUID, a holdArgs) (map[uuid.UUID]int, error) {
 			return quarantine.CountEach(ctx, tx, registries, a.query())
 		})),
-		inherited: within(r, func(reach access.Reach) reader[of[pageArgs], []*ent.Hold] {
-			return each(func(ctx context.Context, tx *db.Tx, roots []uuid.UUID, a pageArgs) (map[uuid.UUID][]*ent.Hold, error) {
-				return quarantine.InheritedEach(ctx, tx, roots, reach, a.after(), a.limit)
+		inherited: within(r, func(reach access.Reach) reader[of[inheritedArgs], []*ent.Hold] {
+			return each(func(ctx context.Context, tx *db.Tx, roots []uuid.UUID, a inheritedArgs) (map[uuid.UUID][]*ent.Hold, error) {
+				return quarantine.InheritedEach(ctx, tx, roots, only(reach, a.only), a.after(), a.desc, a.limit)
 			})
 		}),
-		inheritedCount: within(r, func(reach access.Reach) reader[uuid.UUID, int] {
-			return func(ctx context.Context, tx *db.Tx, roots []uuid.UUID) (map[uuid.UUID]int, error) {
-				return quarantine.CountInheritedEach(ctx, tx, roots, reach)
-			}
+		inheritedCount: within(r, func(reach access.Reach) reader[of[uuid.UUID], int] {
+			return each(func(ctx context.Context, tx *db.Tx, roots []uuid.UUID, registry uuid.UUID) (map[uuid.UUID]int, error) {
+				return quarantine.CountInheritedEach(ctx, tx, roots, only(reach, registry))
+			})
 		}),
 		openOn: load(r, quarantine.OpenOn), tombstone: load(r, quarantine.TombstonesByIDs), cascade: load(r, quarantine.CascadesByIDs),
 		holdCascades: load(r, quarantine.CascadesOfHolds), deletion: load(r, quarantine.CascadesOfTombstones),
 		member: load(r, access.MembersByIDs), token: load(r, access.TokensByIDs), tokenName: load(r, tokenNames),
+		people:       newPeopleLoaders(r),
+		loginLoaders: newLoginLoaders(r),
+		owned:        load(r, each(intake.OwnedNamesEach)), switches: load(r, each(intake.NameSwitchesEach)),
+		staged: load(r, each(intake.StagedEach)), stagedCount: load(r, each(intake.StagedCounts)), pulls: load(r, each(intake.PullsEach)),
+		pullItems: load(r, each(func(ctx context.Context, tx *db.Tx, pulls []uuid.UUID, a pullItemArgs) (map[uuid.UUID][]*ent.PullItem, error) {
+			return intake.PullItemsEach(ctx, tx, pulls, a.after, a.EachQuery)
+		})),
+		seal:      load(r, audit.SealsOf),
+		trustRule: load(r, r.Access.VisibleTrustRules),
 	}
+}
+
+// only narrows a reach to one registry, unless that is none.
+func only(reach access.Reach, registry uuid.UUID) access.Reach {
+	switch {
+	case registry == uuid.Nil:
+		return reach
+	case reaches(reach, registry):
+		return access.Reach{Registries: []uuid.UUID{registry}}
+	}
+	return access.Reach{}
 }
 
 // tokenNames reads how tokens are shown to those who may not manage them.

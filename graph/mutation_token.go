@@ -15,26 +15,36 @@ func (m mutations) CreateToken(ctx context.Context, in api.CreateTokenInput) (*a
 	if who == uuid.Nil { // else the service would make a service token
 		return nil, errs.New(errs.Forbidden, "graph", "only a member has personal tokens; use createServiceToken")
 	}
-	return m.createToken(ctx, access.TokenInput{Name: in.Name, MemberID: who, Write: in.Write, ExpiresAt: valueOf(in.ExpiresAt)}, in.Registries)
+	return m.createToken(ctx, access.TokenInput{Name: in.Name, MemberID: who, Write: in.Write, ExpiresAt: valueOf(in.ExpiresAt),
+		Packages: in.Packages, Networks: in.Networks}, in.Registries)
 }
 
 func (m mutations) CreateServiceToken(ctx context.Context, in api.CreateServiceTokenInput) (*api.CreateTokenPayload, error) {
-	t := access.TokenInput{Name: in.Name, Write: in.Write, ExpiresAt: valueOf(in.ExpiresAt)}
-	for _, role := range in.Roles {
-		if role.Registry != nil && role.Registry.Type != "Registry" {
-			return nil, notFound("Registry")
+	if in.ServiceAccount != nil {
+		if _, err := m.find(ctx, *in.ServiceAccount, "ServiceAccount"); err != nil {
+			return nil, err
 		}
-		t.Roles = append(t.Roles, access.Place{Role: role.Role, Registry: uuidOf(role.Registry)})
 	}
-	return m.createToken(ctx, t, in.Registries)
+	roles, err := places(in.Roles)
+	if err != nil {
+		return nil, err
+	}
+	return m.createToken(ctx, access.TokenInput{Name: in.Name, ServiceID: uuidOf(in.ServiceAccount), Roles: roles, Write: in.Write,
+		ExpiresAt: valueOf(in.ExpiresAt), Packages: in.Packages, Networks: in.Networks}, in.Registries)
 }
 
 func (m mutations) createToken(ctx context.Context, in access.TokenInput, registries []*api.ID) (*api.CreateTokenPayload, error) {
-	// An empty scope means no limit to the service; one that was given empty
-	// must not become that.
-	if registries != nil && len(registries) == 0 {
-		wrong, err := userErrors(errs.New(errs.Invalid, "graph", "the list of registries is empty; leave it out for no limit").On("registries"))
-		return &api.CreateTokenPayload{UserErrors: wrong}, err
+	// An empty limit means none to the service; one that was given empty must
+	// not become that.
+	for _, limit := range []struct {
+		name  string
+		empty bool
+	}{{"registries", registries != nil && len(registries) == 0}, {"packages", in.Packages != nil && len(in.Packages) == 0},
+		{"networks", in.Networks != nil && len(in.Networks) == 0}} {
+		if limit.empty {
+			wrong, err := userErrors(errs.New(errs.Invalid, "graph", "the list of %s is empty; leave it out for no limit", limit.name).On(limit.name))
+			return &api.CreateTokenPayload{UserErrors: wrong}, err
+		}
 	}
 	for _, id := range registries {
 		if id.Type != "Registry" {

@@ -61,8 +61,6 @@ const (
 	byName = "n" // name and id
 	byID   = "i" // id or ids
 	byText = "v" // time and text
-
-	byPlace = "p" // how many come before
 )
 
 func timeCursor(at time.Time, id uuid.UUID) string {

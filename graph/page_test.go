@@ -1,6 +1,7 @@
 package graph_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -115,48 +116,59 @@ func TestPages(t *testing.T) {
 		"deliveries":              {`blastRadius(registry: $r, package: "left-pad") { deliveries(first: $first, after: $after) { ` + page + `{ registry { id } token { name } count } } } }`, n},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ask := func(first int, after *string) connection {
-				query, v := `query($first: Int, $after: String`, vars{"first": first, "after": after}
-				if strings.Contains(c.query, "$r") {
-					query, v["r"] = query+", $r: ID!", s.words["firewall"]
-				}
-				if strings.Contains(c.query, "$h") {
-					query, v["h"] = query+", $h: ID!", id("Hold", whole.ID)
-				}
-				a := w.ask(owner, query+") { "+c.query+" }", v)
-				if len(a.Errors) > 0 {
-					t.Fatal(a.Errors[0].Message)
-				}
-				return a.list(t)
+			v := vars{}
+			if strings.Contains(c.query, "$r") {
+				v["r"] = s.words["firewall"]
 			}
-			all := ask(1000, nil)
-			if len(all.Edges) < c.least || len(all.Edges) > 100 || all.PageInfo.HasNextPage || all.PageInfo.HasPreviousPage {
-				t.Fatalf("%d rows, next %v", len(all.Edges), all.PageInfo)
+			if strings.Contains(c.query, "$h") {
+				v["h"] = id("Hold", whole.ID)
 			}
-			if all.TotalCount != nil && *all.TotalCount != len(all.Edges) {
-				t.Errorf("the total is %d, and there are %d", *all.TotalCount, len(all.Edges))
-			}
-			var got []string
-			for after := (*string)(nil); ; {
-				p := ask(2, after)
-				if p.PageInfo.HasPreviousPage != (after != nil) || len(p.Edges) == 0 || *p.PageInfo.StartCursor != p.Edges[0].Cursor {
-					t.Fatalf("after %v: %+v", after, p)
-				}
-				for _, e := range p.Edges {
-					got = append(got, string(e.Node))
-				}
-				if after = p.PageInfo.EndCursor; !p.PageInfo.HasNextPage {
-					break
-				}
-			}
-			var want []string
-			for _, e := range all.Edges {
-				want = append(want, string(e.Node))
-			}
-			if !slices.Equal(got, want) {
-				t.Errorf("in pages %v, at once %v", got, want)
-			}
+			w.walk(t, owner, c.query, v, c.least)
 		})
+	}
+}
+
+// walk goes through a list in pages of two, whose variables are ids, and
+// compares them with the whole.
+func (w *world) walk(t *testing.T, who context.Context, list string, ids vars, least int) {
+	t.Helper()
+	ask := func(first int, after *string) connection {
+		query, v := `query($first: Int, $after: String`, vars{"first": first, "after": after}
+		for name, id := range ids {
+			query, v[name] = query+", $"+name+": ID!", id
+		}
+		a := w.ask(who, query+") { "+list+" }", v)
+		if len(a.Errors) > 0 {
+			t.Fatal(a.Errors[0].Message)
+		}
+		return a.list(t)
+	}
+	all := ask(1000, nil)
+	if len(all.Edges) < least || len(all.Edges) > 100 || all.PageInfo.HasNextPage || all.PageInfo.HasPreviousPage {
+		t.Fatalf("%d rows, next %v", len(all.Edges), all.PageInfo)
+	}
+	if all.TotalCount != nil && *all.TotalCount != len(all.Edges) {
+		t.Errorf("the total is %d, and there are %d", *all.TotalCount, len(all.Edges))
+	}
+	var got []string
+	for after := (*string)(nil); ; {
+		p := ask(2, after)
+		if p.PageInfo.HasPreviousPage != (after != nil) || len(p.Edges) == 0 || *p.PageInfo.StartCursor != p.Edges[0].Cursor {
+			t.Fatalf("after %v: %+v", after, p)
+		}
+		for _, e := range p.Edges {
+			got = append(got, string(e.Node))
+		}
+		if after = p.PageInfo.EndCursor; !p.PageInfo.HasNextPage {
+			break
+		}
+	}
+	var want []string
+	for _, e := range all.Edges {
+		want = append(want, string(e.Node))
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("in pages %v, at once %v", got, want)
 	}
 }
 

@@ -128,13 +128,21 @@ func valueOf[T any](p *T) (v T) {
 	return v
 }
 
-func (q queries) Remotes(ctx context.Context, first *int, after *string, ecosystem *coord.Ecosystem, search *string) (*api.RemoteConnection, error) {
-	w, err := newWindow(first, after, byTime)
+func (q queries) Remotes(ctx context.Context, first *int, after *string, ecosystem *coord.Ecosystem, search *string, internal *bool, order *api.RemoteOrder) (*api.RemoteConnection, error) {
+	query := registry.RemoteQuery{Ecosystem: valueOf(ecosystem), Search: valueOf(search), Internal: internal}
+	kind, key := byTime, func(r *ent.Remote) string { return timeCursor(r.CreatedAt, r.ID) }
+	if order != nil {
+		query.ByName, query.Desc = order.By == api.RemoteOrderByName, order.Direction == api.DirectionDesc
+	}
+	if query.ByName {
+		kind, key = byName, func(r *ent.Remote) string { return cursor(byName, r.Name, r.ID.String()) }
+	}
+	w, err := newWindow(first, after, kind)
 	if err != nil {
 		return nil, err
 	}
-	query := registry.RemoteQuery{Ecosystem: valueOf(ecosystem), Search: valueOf(search), Limit: w.limit()}
-	if query.After, err = w.registry(true); err != nil {
+	query.Limit = w.limit()
+	if query.After, err = w.registry(!query.ByName); err != nil {
 		return nil, err
 	}
 	rows, err := read(ctx, q.resolver, func(ctx context.Context, tx *db.Tx) ([]*ent.Remote, error) {
@@ -144,7 +152,7 @@ func (q queries) Remotes(ctx context.Context, first *int, after *string, ecosyst
 		return nil, err
 	}
 	out := &api.RemoteConnection{}
-	out.Edges, out.PageInfo = connect(w, rows, func(r *ent.Remote) string { return timeCursor(r.CreatedAt, r.ID) },
+	out.Edges, out.PageInfo = connect(w, rows, key,
 		func(n *ent.Remote, c string) *api.RemoteEdge { return &api.RemoteEdge{Cursor: c, Node: n} })
 	out.TotalCount, err = countIf(ctx, func() (int, error) {
 		return read(ctx, q.resolver, func(ctx context.Context, tx *db.Tx) (int, error) { return registry.CountRemotes(ctx, tx, query) })
@@ -153,7 +161,7 @@ func (q queries) Remotes(ctx context.Context, first *int, after *string, ecosyst
 }
 
 func (q queries) Advisory(ctx context.Context, osvID string) (*advisory.Detail, error) {
-	a, err := q.Advisories.Get(ctx, osvID)
+	a, err := q.Deps.Advisories.Get(ctx, osvID)
 	if err != nil {
 		return nil, hidden(err, "Advisory")
 	}

@@ -15,12 +15,11 @@ func (q queries) Holds(ctx context.Context, first *int, after *string, registry 
 	if err != nil {
 		return nil, err
 	}
-	args, err := holdArgsOf(w, filter)
+	args, err := holdArgsOf(w, filter, direction)
 	if err != nil {
 		return nil, err
 	}
 	query := args.query()
-	query.Desc = direction == api.DirectionDesc
 	if query.Reach, err = q.narrowed(ctx, registry); err != nil {
 		return nil, err
 	}
@@ -33,15 +32,15 @@ func (q queries) Holds(ctx context.Context, first *int, after *string, registry 
 	})
 }
 
-func holdArgsOf(w window, filter *api.HoldFilter) (a holdArgs, err error) {
-	a.limit = w.limit()
+func holdArgsOf(w window, filter *api.HoldFilter, direction api.Direction) (a holdArgs, err error) {
+	a.limit, a.asc = w.limit(), direction == api.DirectionAsc
 	if a.at, a.id, err = w.timed(); err != nil || filter == nil {
 		return a, err
 	}
 	if filter.Open != nil {
 		a.open, a.released = *filter.Open, !*filter.Open
 	}
-	a.cause, a.pkg = valueOf(filter.Cause), valueOf(filter.Package)
+	a.cause, a.pkg, a.version, a.search = valueOf(filter.Cause), valueOf(filter.Package), valueOf(filter.Version), valueOf(filter.Search)
 	return a, nil
 }
 
@@ -62,16 +61,21 @@ func (q queries) Cascade(ctx context.Context, id api.ID) (*ent.Cascade, error) {
 	return object[ent.Cascade](ctx, q.resolver, id, "Cascade")
 }
 
-func (q queries) Tombstones(ctx context.Context, first *int, after *string, registry *api.ID, open *bool) (*api.TombstoneConnection, error) {
+func (q queries) Tombstones(ctx context.Context, first *int, after *string, registry *api.ID, open *bool, filter *api.TombstoneFilter, direction api.Direction) (*api.TombstoneConnection, error) {
 	w, err := newWindow(first, after, byTime)
 	if err != nil {
 		return nil, err
 	}
-	args, err := holdArgsOf(w, nil)
-	if err != nil {
+	query := quarantine.TombstoneQuery{Open: open, Asc: direction == api.DirectionAsc, Limit: w.limit()}
+	if filter != nil {
+		query.Ecosystem, query.Package, query.Version = valueOf(filter.Ecosystem), valueOf(filter.Package), valueOf(filter.Version)
+		if filter.Open != nil {
+			query.Open = filter.Open
+		}
+	}
+	if query.After, err = w.holdAfter(); err != nil {
 		return nil, err
 	}
-	query := quarantine.TombstoneQuery{Open: open, After: args.after(), Limit: w.limit()}
 	if query.Reach, err = q.narrowed(ctx, registry); err != nil {
 		return nil, err
 	}
@@ -112,4 +116,10 @@ func (q queries) BlastRadius(ctx context.Context, registry api.ID, name string, 
 
 func exactly(v coord.Version) func(string) (bool, error) {
 	return func(text string) (bool, error) { return text == v.Version, nil }
+}
+
+// holdAfter reads a cursor of time and id for the lists of package quarantine.
+func (w window) holdAfter() (*quarantine.After, error) {
+	at, id, err := w.timed()
+	return pageArgs{at: at, id: id}.after(), err
 }

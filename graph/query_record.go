@@ -14,7 +14,7 @@ import (
 	"sluice.dev/sluice/tenants/policy"
 )
 
-func (q queries) Decisions(ctx context.Context, first *int, after *string, filter *api.DecisionFilter) (*api.DecisionConnection, error) {
+func (q queries) Decisions(ctx context.Context, first *int, after *string, filter *api.DecisionFilter, direction api.Direction) (*api.DecisionConnection, error) {
 	if filter == nil {
 		filter = &api.DecisionFilter{}
 	}
@@ -26,8 +26,8 @@ func (q queries) Decisions(ctx context.Context, first *int, after *string, filte
 	if err != nil {
 		return nil, err
 	}
-	query := audit.DecisionQuery{Reach: auditReach(reach), Package: valueOf(filter.Package), Version: valueOf(filter.Version),
-		Effect: effectText(filter.Effect), From: valueOf(filter.From), To: valueOf(filter.To), Limit: w.limit()}
+	query := decisionQuery(filter)
+	query.Reach, query.Asc, query.Limit = auditReach(reach), direction == api.DirectionAsc, w.limit()
 	if query.After, err = w.mark(); err != nil {
 		return nil, err
 	}
@@ -41,6 +41,12 @@ func (q queries) Decisions(ctx context.Context, first *int, after *string, filte
 	out.Edges, out.PageInfo = connect(w, rows, func(d audit.Recorded) string { return cursor(byText, d.At.UTC().Format(time.RFC3339Nano), d.ID) },
 		func(d audit.Recorded, c string) *api.DecisionEdge { return &api.DecisionEdge{Cursor: c, Node: &d} })
 	return out, nil
+}
+
+// decisionQuery is what a filter says but for its registry.
+func decisionQuery(f *api.DecisionFilter) audit.DecisionQuery {
+	return audit.DecisionQuery{Package: valueOf(f.Package), Version: valueOf(f.Version), Effect: effectText(f.Effect), Ecosystem: valueOf(f.Ecosystem),
+		Channel: string(valueOf(f.Channel)), From: valueOf(f.From), To: valueOf(f.To)}
 }
 
 func effectText(e *policy.Effect) string {
@@ -65,7 +71,7 @@ func (w window) mark() (*audit.Mark, error) {
 	return &audit.Mark{At: at, ID: w.after[1]}, nil
 }
 
-func (q queries) AuditEvents(ctx context.Context, first *int, after *string, filter *api.AuditEventFilter) (*api.AuditEventConnection, error) {
+func (q queries) AuditEvents(ctx context.Context, first *int, after *string, filter *api.AuditEventFilter, direction api.Direction) (*api.AuditEventConnection, error) {
 	if filter == nil {
 		filter = &api.AuditEventFilter{}
 	}
@@ -78,7 +84,7 @@ func (q queries) AuditEvents(ctx context.Context, first *int, after *string, fil
 		return nil, err
 	}
 	query := audit.EventQuery{Reach: auditReach(reach), Action: valueOf(filter.Action), Actor: valueOf(filter.Actor), ObjectType: valueOf(filter.ObjectType),
-		ObjectID: valueOf(filter.ObjectID), From: valueOf(filter.From), To: valueOf(filter.To), Limit: w.limit()}
+		ObjectID: valueOf(filter.ObjectID), Prefix: valueOf(filter.ActionPrefix), ActorKind: valueOf(filter.ActorKind), IP: valueOf(filter.IP), Asc: direction == api.DirectionAsc, From: valueOf(filter.From), To: valueOf(filter.To), Limit: w.limit()}
 	if _, _, err = w.timed(); err != nil {
 		return nil, err
 	}
@@ -92,21 +98,6 @@ func (q queries) AuditEvents(ctx context.Context, first *int, after *string, fil
 	out := &api.AuditEventConnection{}
 	out.Edges, out.PageInfo = connect(w, rows, func(e *ent.AuditEvent) string { return timeCursor(e.At, e.ID) },
 		func(n *ent.AuditEvent, c string) *api.AuditEventEdge { return &api.AuditEventEdge{Cursor: c, Node: n} })
-	return out, nil
-}
-
-func (q queries) Members(ctx context.Context, first *int, after *string) (*api.MemberConnection, error) {
-	w, page, err := accessPage(first, after)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := q.Access.Members(ctx, page)
-	if err != nil {
-		return nil, err
-	}
-	out := &api.MemberConnection{}
-	out.Edges, out.PageInfo = connect(w, rows, func(m access.Member) string { return cursor(byID, m.ID.String()) },
-		func(m access.Member, c string) *api.MemberEdge { return &api.MemberEdge{Cursor: c, Node: &m} })
 	return out, nil
 }
 
@@ -134,19 +125,4 @@ func pointers[T any](list []T) []*T {
 		out[i] = &list[i]
 	}
 	return out
-}
-
-func (q queries) Tokens(ctx context.Context, first *int, after *string) (*api.TokenConnection, error) {
-	w, page, err := accessPage(first, after)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := q.Access.Tokens(ctx, page)
-	if err != nil {
-		return nil, err
-	}
-	out := &api.TokenConnection{}
-	out.Edges, out.PageInfo = connect(w, rows, func(t access.Token) string { return cursor(byID, t.ID.String()) },
-		func(t access.Token, c string) *api.TokenEdge { return &api.TokenEdge{Cursor: c, Node: &t} })
-	return out, nil
 }

@@ -2,6 +2,7 @@ package graph_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -87,6 +88,66 @@ var reach = map[string]struct{ foreigner, powerless, reader string }{
 	"ownership":            {missing, missing, own},
 	"pull":                 {missing, missing, own},
 	"cascadeProgress":      {missing, missing, missing},
+
+	"member":                   {missing, own, noRight},
+	"team":                     {missing, own, noRight},
+	"serviceAccount":           {missing, noRight, noRight}, // its tokens need token:manage
+	"role":                     {missing, own, noRight},
+	"actions":                  {own, own, noRight},
+	"teams":                    {empty, own, noRight},
+	"serviceAccounts":          {empty, own, noRight},
+	"invitations":              {empty, noRight, noRight},
+	"joinRequests":             {empty, noRight, noRight},
+	"grants":                   {missing, missing, empty},
+	"updateOrganization":       {own, noRight, noRight},
+	"deleteOrganization":       {wrongUse, noRight, noRight},
+	"transferOwnership":        {missing, noRight, noRight},
+	"createMember":             {own, noRight, noRight},
+	"deactivateMember":         {missing, noRight, noRight},
+	"reactivateMember":         {missing, noRight, noRight},
+	"inviteMember":             {missing, noRight, noRight},
+	"resendInvitation":         {missing, noRight, noRight},
+	"revokeInvitation":         {missing, noRight, noRight},
+	"approveJoinRequest":       {missing, noRight, noRight},
+	"refuseJoinRequest":        {missing, noRight, noRight},
+	"createTeam":               {own, noRight, noRight},
+	"updateTeam":               {missing, noRight, noRight},
+	"deleteTeam":               {missing, noRight, noRight},
+	"addTeamMember":            {missing, noRight, noRight},
+	"removeTeamMember":         {missing, noRight, noRight},
+	"createServiceAccount":     {missing, noRight, noRight},
+	"updateServiceAccount":     {missing, noRight, noRight},
+	"deactivateServiceAccount": {missing, noRight, noRight},
+	"reactivateServiceAccount": {missing, noRight, noRight},
+	"createRole":               {own, noRight, noRight},
+	"updateRole":               {missing, noRight, noRight},
+	"deleteRole":               {missing, noRight, noRight},
+	"grantRole":                {missing, missing, noRight},
+	"revokeRole":               {missing, missing, noRight},
+
+	"advisories":             {own, noRight, own},
+	"advisoryImports":        {own, noRight, own},
+	"findings":               {missing, missing, missing},
+	"scans":                  {empty, noRight, noRight},
+	"cascades":               {missing, missing, missing},
+	"auditChain":             {own, noRight, noRight},
+	"verifyAudit":            {own, noRight, noRight},
+	"hostNames":              {own, own, noRight},
+	"hostProof":              {own, noRight, noRight},
+	"bindHost":               {missing, missing, missing},
+	"unbindHost":             {missing, noRight, noRight},
+	"decisionRecorded":       {missing, noRight, noRight},
+	"holdChanged":            {missing, noRight, missing},
+	"pullProgress":           {missing, missing, own},
+	"advisoryImportProgress": {own, noRight, own},
+	"scanProgress":           {own, noRight, noRight},
+
+	"trustRules":      {empty, empty, empty},
+	"trustPresets":    {own, own, noRight},
+	"testTrustRule":   {missing, missing, missing},
+	"createTrustRule": {missing, missing, noRight},
+	"updateTrustRule": {missing, missing, missing},
+	"deleteTrustRule": {missing, missing, missing},
 }
 
 // TestT3_A5_WhoGetsWhat runs every example as everybody who must not get what
@@ -104,6 +165,9 @@ func TestT3_A5_WhoGetsWhat(t *testing.T) {
 	}
 	before := events()
 	for _, e := range examples(t) {
+		if e.name == "leaveOrganization" {
+			continue // everybody may: TestLeaveOrganization
+		}
 		want, ok := reach[e.name]
 		if !ok {
 			t.Errorf("%s: say here who gets what", e.name)
@@ -124,7 +188,12 @@ func TestT3_A5_WhoGetsWhat(t *testing.T) {
 			{"nobody", w.anonymous(w.ours), anonymous},
 			{"nobody elsewhere", w.anonymous(w.theirs), anonymous},
 		} {
-			a := w.askWith(c.ctx, e.query, e.with(t, s), exampleFiles[e.name])
+			var a answer
+			if slices.Contains(streamFields(t), e.name) {
+				a = w.open(c.ctx, e.query, e.with(t, s), c.want != own)
+			} else {
+				a = w.askWith(c.ctx, e.query, e.with(t, s), exampleFiles[e.name])
+			}
 			if got := a.shows(s, c.want); got != c.want {
 				t.Errorf("%s for %s: %s, want %s: %s %v", e.name, c.who, got, c.want, a.Data, a.Errors)
 			}

@@ -11,6 +11,7 @@ package graph
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"sluice.dev/sluice/ent/db"
@@ -20,13 +21,14 @@ import (
 	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/gate"
 	"sluice.dev/sluice/tenants/intake"
+	"sluice.dev/sluice/tenants/login"
 	"sluice.dev/sluice/tenants/org"
 	"sluice.dev/sluice/tenants/quarantine"
 	"sluice.dev/sluice/tenants/registry"
 )
 
 // Deps is what the API is made of. All fields are needed but uploads and
-// lock files, and the last two.
+// lock files, and the last three.
 type Deps struct {
 	DB         *db.DB
 	Access     *access.Service
@@ -43,8 +45,30 @@ type Deps struct {
 	// RegistryURL returns the public URL of a registry as the request should see
 	// it, without a final slash (R4).
 	RegistryURL func(ctx context.Context, e coord.Ecosystem, name string) string
+	// Workloads verifies identity tokens that trust rules are tested with.
+	Workloads Workloads
+
+	// Bind keeps, in the transaction in which a request to join is approved, which
+	// account became which member; nil keeps nothing.
+	Bind access.Bind
+
+	// Logins lets people in. TestProvider asks an identity provider about itself,
+	// and LoginAddresses says where one of that name sends people, as the request
+	// should see it.
+	Logins         *login.Service
+	TestProvider   func(context.Context, login.Provider) login.Report
+	LoginAddresses func(ctx context.Context, provider string) LoginAddresses
 
 	Log *slog.Logger // default: slog.Default()
+	// Hosts binds host names; nil: nobody can.
+	Hosts *org.Hosts
+	// Streams bounds subscriptions; the zero value is the default of each.
+	Streams Streams
+	// PersistedOnly lets those who are logged in with a session run nothing but
+	// the built-in documents.
+	PersistedOnly bool
+	// Now is the clock; default: time.Now.
+	Now func() time.Time
 	// BatchWait is how long a load waits for others of its kind; default 1 ms.
 	BatchWait time.Duration
 }
@@ -52,8 +76,10 @@ type Deps struct {
 // resolver is the root of all resolvers.
 type resolver struct {
 	Deps
-	seen     map[string]seen // by type, what it takes to see one by its id
-	progress *progress
+	seen map[string]seen // by type, what it takes to see one by its id
+	live *live
+	// verifying has one who reads a whole chain of audit events, by organization.
+	verifying sync.Map
 }
 
 var _ exec.ResolverRoot = (*resolver)(nil)
@@ -94,7 +120,22 @@ func (r *resolver) Tombstone() exec.TombstoneResolver           { return tombsto
 func (r *resolver) Upstream() exec.UpstreamResolver             { return upstreamFields{r} }
 func (r *resolver) Verdict() exec.VerdictResolver               { return verdictFields{r} }
 func (r *resolver) Version() exec.VersionResolver               { return versionFields{r} }
+func (r *resolver) Action() exec.ActionResolver                 { return actionFields{r} }
+func (r *resolver) Grant() exec.GrantResolver                   { return grantFields{r} }
+func (r *resolver) Invitation() exec.InvitationResolver         { return invitationFields{r} }
+func (r *resolver) JoinRequest() exec.JoinRequestResolver       { return joinRequestFields{r} }
+func (r *resolver) Place() exec.PlaceResolver                   { return placeFields{r} }
+func (r *resolver) ServiceAccount() exec.ServiceAccountResolver { return serviceAccountFields{r} }
+func (r *resolver) Team() exec.TeamResolver                     { return teamFields{r} }
+func (r *resolver) TeamMembership() exec.TeamMembershipResolver { return teamMembershipFields{r} }
 func (r *resolver) Viewer() exec.ViewerResolver                 { return viewerFields{r} }
+func (r *resolver) AdvisoryImport() exec.AdvisoryImportResolver { return importFields{r} }
+func (r *resolver) HostName() exec.HostNameResolver             { return hostNameFields{r} }
+func (r *resolver) Scan() exec.ScanResolver                     { return scanFields{r} }
+func (r *resolver) Seal() exec.SealResolver                     { return sealFields{r} }
+
+func (r *resolver) TrustRule() exec.TrustRuleResolver           { return trustRuleFields{r} }
+func (r *resolver) TrustTestClaim() exec.TrustTestClaimResolver { return trustTestClaimFields{r} }
 
 // read runs fn in a short transaction for reading.
 func read[T any](ctx context.Context, r *resolver, fn func(context.Context, *db.Tx) (T, error)) (out T, err error) {

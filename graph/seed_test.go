@@ -32,11 +32,14 @@ func blobDigest(s string) string {
 type seeded struct {
 	hierarchy
 	words map[string]string
+	slug  string
+
+	someone uuid.UUID // who is logged in, an owner
 }
 
 func (w *world) seed(ctx context.Context) seeded {
 	w.Helper()
-	s := seeded{w.hierarchy(ctx), map[string]string{}}
+	s := seeded{hierarchy: w.hierarchy(ctx), words: map[string]string{}, slug: w.slug(ctx)}
 	s.words["firewall"], s.words["team"], s.words["remote"] = id("Registry", s.firewall), id("Registry", s.team), id("Remote", s.remote)
 	s.words["version"] = api.ID{Type: "Version", UUID: s.firewall, Text: "left-pad\n1.0.0"}.String()
 	s.words["advisory"] = "GHSA-35jh-r3h4-6jhm"
@@ -46,6 +49,9 @@ func (w *world) seed(ctx context.Context) seeded {
 	w.seedQuarantine(ctx, &s)
 	w.seedOwn(ctx, &s)
 	w.seedRecords(ctx, &s)
+	w.seedPeople(ctx, &s)
+	w.seedLogin(ctx, &s)
+	w.seedTrust(ctx, &s)
 	return s
 }
 
@@ -118,6 +124,14 @@ func (w *world) seedRecords(ctx context.Context, s *seeded) {
 	w.ok(w.decisions.Allowed(ctx, s.firewall, uuid.Nil, v))
 	w.ok(w.decisions.Flush(ctx))
 	s.words["token"], s.words["decision"] = id("Token", token.ID), reference
+	scan := uuid.Must(uuid.NewV7())
+	w.ok(w.scanner.Scan(ctx, scan, 1, coord.NPM, []string{"left-pad"}))
+	s.words["scan"] = id("Scan", scan)
+	w.finding(ctx, "left-pad", "1.1.0")
+	_, err = w.hosts.Bind(ctx, "old."+s.slug+".test", uuid.Nil)
+	w.ok(err)
+	_, err = audit.NewSealer(w.db, func() time.Time { return w.now }).SealOrg(ctx)
+	w.ok(err)
 	w.now = w.now.Add(time.Minute)
 }
 
@@ -149,7 +163,7 @@ func examples(t *testing.T) []example {
 // with returns the example's variables for an organization.
 func (e example) with(t *testing.T, s seeded) vars {
 	t.Helper()
-	text := e.variables
+	text := strings.ReplaceAll(e.variables, "{slug}", s.slug)
 	for word, value := range s.words {
 		text = strings.ReplaceAll(text, "{"+word+"}", value)
 	}

@@ -26,6 +26,26 @@ func (w *world) send(ctx context.Context, method, target, body string, headers .
 	return rec
 }
 
+// TestA5_NobodyLearnsTheSchemaFromErrors: nobody hears what does not fit, or what
+// might have been meant; a member does.
+func TestA5_NobodyLearnsTheSchemaFromErrors(t *testing.T) {
+	w := newWorld(t)
+	for _, query := range []string{`{ organisation { id } }`, `{ registry(nam: "x") { id } }`, `{ hold { id } }`, `{ viewer }`} {
+		mine, none := w.ask(w.ours, query, nil), w.ask(w.anonymous(w.ours), query, nil)
+		if mine.code() != "GRAPHQL_VALIDATION_FAILED" || none.code() != "GRAPHQL_VALIDATION_FAILED" {
+			t.Fatalf("%s: %v, and to nobody %v", query, mine.Errors, none.Errors)
+		}
+		for _, e := range none.Errors {
+			if e.Message != "the operation does not fit the schema, which is shown to those with a token" {
+				t.Errorf("%s tells nobody: %s", query, e.Message)
+			}
+		}
+		if mine.Errors[0].Message == none.Errors[0].Message {
+			t.Errorf("%s tells a member nothing: %s", query, mine.Errors[0].Message)
+		}
+	}
+}
+
 // TestF3_Requests: what is no request for GraphQL gets a clear answer, and
 // never its own body back.
 func TestF3_Requests(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 	"sluice.dev/sluice/tenants/access"
 )
 
-var unmarshal = json.Unmarshal
+var unmarshal, marshal = json.Unmarshal, json.Marshal
 
 // TestT3_WhatHangsTogether: through what somebody may see, nothing can be
 // reached that they may not see.
@@ -186,7 +186,8 @@ func TestNode(t *testing.T) {
 		"Organization": ids.Organization.ID, "Member": ids.Viewer.Member.ID, "Package": ids.Package.ID, "Finding": ids.Version.Findings[0].ID,
 		"Decision": ids.Decision.ID, "Advisory": ids.Advisory.ID, "AuditEvent": ids.AuditEvents.Edges[0].Node.ID, "Registry": s.words["team"],
 		"Remote": s.words["remote"], "Upstream": s.words["upstreamA"], "Rule": s.words["rule"], "Hold": s.words["hold"], "Cascade": s.words["cascade"],
-		"Tombstone": s.words["tombstone"], "Token": s.words["token"], "Version": s.words["version"],
+		"Scan": s.words["scan"], "Tombstone": s.words["tombstone"], "Token": s.words["token"], "Version": s.words["version"],
+		"TrustRule": s.words["trustRule"],
 	} {
 		var out struct {
 			Node struct {

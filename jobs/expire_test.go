@@ -22,7 +22,7 @@ func TestF3_ExpireRemovesWhatRanOut(t *testing.T) {
 	made := func(ctx context.Context) {
 		ctx = access.As(ctx, access.System("test"), "")
 		reg := b.registry(ctx, ordinary, "team-"+uuid.NewString()[:8])
-		_, err := late.CreateTrustRule(ctx, access.TrustRuleInput{Registry: reg, Name: "ci", Issuer: "https://ci.example", Claims: map[string]string{"sub": "x"}})
+		_, err := late.CreateTrustRule(ctx, access.TrustRuleInput{Registries: []uuid.UUID{reg}, Write: true, Name: "ci " + reg.String(), Issuer: "https://ci.example", Claims: map[string]string{"sub": "x"}})
 		b.ok(err)
 		_, _, err = late.Exchange(ctx, access.ExchangeInput{Package: coord.Package{Ecosystem: coord.NPM, Name: "w"}, Registry: reg,
 			Identity: access.Identity{Issuer: "https://ci.example", Claims: map[string]any{"sub": "x"}}})

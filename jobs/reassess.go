@@ -2,8 +2,10 @@ package jobs
 
 import (
 	"context"
+	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/riverqueue/river"
 
 	"sluice.dev/sluice/ent/db"
@@ -18,9 +20,11 @@ type reassess struct {
 	f *finding.Service
 }
 
-// Work reads the advisories as they are now.
+// Work reads the advisories as they are now. A job that is tried again is the
+// same scan.
 func (w *reassess) Work(ctx context.Context, job *river.Job[spec.Reassess]) error {
-	return w.f.Reassess(inOrg(ctx, job.Args.Org, "reassess"), coord.Ecosystem(job.Args.Ecosystem), job.Args.Names)
+	id := uuid.NewSHA1(job.Args.Org, fmt.Appendf(nil, "reassess %d", job.ID))
+	return w.f.Scan(inOrg(ctx, job.Args.Org, "reassess"), id, job.Attempt, coord.Ecosystem(job.Args.Ecosystem), job.Args.Names)
 }
 
 // sweep asks to look again at packages with findings, so that a vulnerability

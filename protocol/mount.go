@@ -44,6 +44,17 @@ func (s *Server) mount(m mount) {
 // organization; without it everything there is 404.
 func (s *Server) HandleRoot(h http.Handler) { s.root = h }
 
+// Counted bounds the requests of one address to a part of what HandleRoot
+// mounts. What tells whether the node is well is better left uncounted.
+func (s *Server) Counted(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		place, _ := PlaceOf(r.Context())
+		if !s.refusedForNow(w, r, place, access.Anonymous()) {
+			h.ServeHTTP(w, r)
+		}
+	})
+}
+
 func (s *Server) serveRoot(w http.ResponseWriter, r *http.Request, p Place) {
 	if s.root == nil {
 		Problem(w, r, errs.New(errs.NotFound, "protocol.Server", "there is nothing here; an organization is at /o/{slug}/ or at its own host"))
@@ -77,7 +88,11 @@ func (s *Server) serveMount(w http.ResponseWriter, r *http.Request, p Place) {
 	if s.refusedForNow(w, r, p, who) {
 		return
 	}
-	out := r.WithContext(access.As(r.Context(), who, p.IP))
+	ctx := access.As(r.Context(), who, p.IP)
+	if !h.open {
+		ctx = s.withAgain(ctx, r, p)
+	}
+	out := r.WithContext(ctx)
 	if out.URL, err = below(r.URL, p.Path); err != nil {
 		Problem(w, r, err)
 		return

@@ -9,7 +9,7 @@ if ! git rev-parse --git-dir >/dev/null 2>&1; then
   exit 0
 fi
 fingerprint() {
-  git ls-files -z --cached --others --exclude-standard -- ent graph go.mod go.sum schema.graphql |
+  git ls-files -z --cached --others --exclude-standard -- ent graph cmd/internal/apiclient go.mod go.sum schema.graphql |
     while IFS= read -r -d '' file; do
       if [[ -f $file ]]; then printf '%s  %s\n' "$(git hash-object --no-filters "$file")" "$file"; fi
     done

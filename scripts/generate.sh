@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Writes the generated code anew: first the entities, then what the API binds
-# to them.
+# Writes the generated code anew: first the entities and the API's client, then
+# what the API binds to the entities.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 go generate ./...

@@ -80,7 +80,7 @@ if [[ ${1:-} == dex ]]; then
 fi
 
 if [[ ${1:-} == browser ]]; then
-  install_client playwright-core@1.56.1
+  install_client playwright-core=playwright-core@1.56.1
   if ! command -v chromium >/dev/null && [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null; then
     echo "installing chromium"
     apt-get install -y -qq chromium >.cache/chromium.log 2>&1 || tail -5 .cache/chromium.log

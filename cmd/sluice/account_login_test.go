@@ -48,7 +48,7 @@ func TestA2_WebLoginOverHTTP(t *testing.T) {
 			t.Errorf("the page does not say %q: %s", says, shown.body)
 		}
 	}
-	for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Referrer-Policy": "no-referrer",
+	for name, want := range map[string]string{"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store", "Referrer-Policy": "same-origin",
 		"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'"} {
 		if !strings.Contains(shown.header.Get(name), want) {
 			t.Errorf("T6: the page's %s is %q", name, shown.header.Get(name))

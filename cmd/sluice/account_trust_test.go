@@ -26,7 +26,7 @@ func trusted(t *testing.T) (h *harness, ci *issuer, team uuid.UUID) {
 
 func (x *tenant) trust(reg uuid.UUID, ci *issuer, packages ...string) access.TrustRule {
 	x.h.Helper()
-	r, err := x.at.access.CreateTrustRule(x.ctx, access.TrustRuleInput{Registry: reg, Name: "release", Issuer: ci.url, Packages: packages,
+	r, err := x.at.access.CreateTrustRule(x.ctx, access.TrustRuleInput{Registries: []uuid.UUID{reg}, Write: true, Reuse: access.DefaultTrustReuse, Name: "release", Issuer: ci.url, Packages: packages,
 		Claims: map[string]string{"repository": "acme/widgets"}})
 	if err != nil {
 		x.h.Fatal(err)

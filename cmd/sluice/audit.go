@@ -13,6 +13,7 @@ import (
 type auditCmd struct {
 	Verify verifyAuditCmd `cmd:"" help:"Look whether an organization's audit trail is as it was written."`
 	Export exportAuditCmd `cmd:"" help:"Write an organization's audit trail as NDJSON."`
+	Tail   tailAuditCmd   `cmd:"" help:"Print the last audit events of an organization, over a server's API."`
 }
 
 type verifyAuditCmd struct {

@@ -42,6 +42,10 @@ type nodeFlags struct {
 	BlobDir        string    `help:"Folder of the package files." env:"SLUICE_BLOB_DIR" type:"path"`
 	SecretKeys     []secret  `help:"Keys that seal stored secrets, 64 hexadecimal digits each, the newest first." env:"SLUICE_SECRET_KEYS"`
 	OIDC           oidcFlags `embed:"" prefix:"oidc-" envprefix:"SLUICE_OIDC_"`
+	PersistedOnly  bool      `help:"With a login, only the console's built-in GraphQL documents can be run; tokens run any." env:"SLUICE_PERSISTED_ONLY"`
+	Operators      []string  `help:"E-mail addresses of those who operate the platform, as its provider verified them; nobody by default." env:"SLUICE_OPERATORS" placeholder:"ops@sluice.example"`
+	OperatorGroup  string    `help:"Group of the platform's provider whose people operate the platform; none by default." env:"SLUICE_OPERATOR_GROUP"`
+	NodeName       string    `help:"Name of this node on the operators' pages; default: the machine's." env:"SLUICE_NODE_NAME"`
 	SignUp         bool      `help:"People with a verified identity may make organizations themselves; else only the operator does." env:"SLUICE_SIGN_UP"`
 	RequestRate    float64   `help:"Most requests per second of one credential on this node; 0 for no limit. Changes may be a twenty-fifth of that, and an address without credential a fifth." default:"500" env:"SLUICE_REQUEST_RATE"`
 	CacheMiB       int64     `name:"cache-mib" help:"Memory for decoded documents and for rendered answers, each." default:"128" env:"SLUICE_CACHE_MIB"`
@@ -106,6 +110,9 @@ func (f *nodeFlags) validate() error {
 		bad = append(bad, fmt.Errorf("--request-rate %v must be between 0 and 1000000", f.RequestRate))
 	}
 	if _, err := f.OIDC.provider(f.development); err != nil {
+		bad = append(bad, err)
+	}
+	if _, err := f.operators(); err != nil {
 		bad = append(bad, err)
 	}
 	if f.CacheMiB < 1 || f.CacheMiB > 1<<20 {

@@ -129,7 +129,7 @@ func (c *devCmd) serve(ctx context.Context, ln net.Listener, state devState, rem
 		return err
 	}
 	defer people.close()
-	flags := nodeFlags{Listen: ln.Addr().String(), PublicURL: public, BaseDomain: []string{"localhost"}, development: true, OIDC: people.flags(),
+	flags := nodeFlags{Listen: ln.Addr().String(), PublicURL: public, BaseDomain: []string{"localhost"}, development: true, OIDC: people.flags(), Operators: []string{demoOperator},
 		AllowRemote: []string{remote.Host, state.LoginAddress}, BlobDir: filepath.Join(c.Data, "blobs"), SecretKeys: []secret{secret(state.SecretKey)}, CacheMiB: 128}
 	n, err := newNode(ctx, databaseFlags{DatabaseURL: secret(state.DatabaseURL), DatabaseConns: 20}, flags, time.Now)
 	if err != nil {

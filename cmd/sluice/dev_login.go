@@ -28,6 +28,7 @@ const (
 	secondOrg      = "globex"
 	secondProvider = "staff"
 	demoClient     = "sluice"
+	demoOperator   = "olga@sluice.example"
 )
 
 // People of the demonstration. Sam is in both organizations, by the platform's
@@ -38,6 +39,7 @@ var (
 		{ID: "sec", Name: "Selma Security", Email: "selma@acme.example", About: "security engineer of Acme"},
 		{ID: "dev", Name: "Dan Developer", Email: "dan@acme.example", About: "developer in Acme's team A"},
 		{ID: "sam", Name: "Sam Consultant", Email: "sam@consulting.example", About: "auditor of Acme and member of Globex"},
+		{ID: "ops", Name: "Olga Operator", Email: demoOperator, About: "operates the platform, and is a member of nothing"},
 		{ID: "nobody", Name: "Nora Nobody", Email: "nora@elsewhere.example", About: "a member of nothing"},
 	}
 	secondPeople = []demologin.Person{

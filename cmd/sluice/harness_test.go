@@ -251,12 +251,20 @@ func (x *tenant) link(up registry.UpstreamInput) uuid.UUID {
 // whatever public packages have the name too.
 func (x *tenant) publish(reg uuid.UUID, pkg, version string, file []byte) {
 	x.h.Helper()
-	info, err := x.at.blobs.Put(x.ctx, bytes.NewReader(file), int64(len(file)))
-	if err != nil {
-		x.h.Fatal(err)
-	}
 	allow := catalog.Allow
 	if err := x.at.intake.SetNameSwitch(x.ctx, reg, pkg, &allow, nil, "a test"); err != nil {
+		x.h.Fatal(err)
+	}
+	if _, err := x.at.intake.Publish(x.ctx, x.publication(reg, pkg, version, file)); err != nil {
+		x.h.Fatal(err)
+	}
+}
+
+// publication is a version with durable bytes, as a client would publish it.
+func (x *tenant) publication(reg uuid.UUID, pkg, version string, file []byte) intake.PublishInput {
+	x.h.Helper()
+	info, err := x.at.blobs.Put(x.ctx, bytes.NewReader(file), int64(len(file)))
+	if err != nil {
 		x.h.Fatal(err)
 	}
 	name := npm.FileName(pkg, version)
@@ -265,13 +273,10 @@ func (x *tenant) publish(reg uuid.UUID, pkg, version string, file []byte) {
 	if err != nil {
 		x.h.Fatal(err)
 	}
-	_, err = x.at.intake.Publish(x.ctx, intake.PublishInput{Registry: reg, Name: pkg, Version: version, Tags: []string{"latest"}, Metadata: metadata,
+	return intake.PublishInput{Registry: reg, Name: pkg, Version: version, Tags: []string{"latest"}, Metadata: metadata,
 		License: policy.LicenseFact{State: policy.LicenseDeclared, Expression: "MIT"},
 		Files: []catalog.StoredFile{{Name: name, Blob: catalog.Blob{SHA256: info.Digest.String(), SHA512: fmt.Sprintf("%x", info.SHA512),
-			SHA1: fmt.Sprintf("%x", info.SHA1), MD5: fmt.Sprintf("%x", info.MD5), Size: info.Size}}}})
-	if err != nil {
-		x.h.Fatal(err)
-	}
+			SHA1: fmt.Sprintf("%x", info.SHA1), MD5: fmt.Sprintf("%x", info.MD5), Size: info.Size}}}}
 }
 
 // from and source are upstreams without patterns: a remote, a registry.

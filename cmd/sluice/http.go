@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -13,8 +15,11 @@ import (
 	"sluice.dev/sluice/protocol"
 	"sluice.dev/sluice/protocol/npm"
 	"sluice.dev/sluice/protocol/pages"
+	"sluice.dev/sluice/protocol/workload"
 	"sluice.dev/sluice/tenants/access"
+	"sluice.dev/sluice/tenants/audit"
 	"sluice.dev/sluice/tenants/coord"
+	"sluice.dev/sluice/tenants/org"
 )
 
 // handler is everything that the node answers over HTTP.
@@ -37,30 +42,57 @@ func (n *node) handler() (http.Handler, error) {
 		return nil, err
 	}
 	s.Handle("/-/decisions/", protocol.DecisionPage(n.gate))
-	s.Handle("/-/login/", &protocol.LoginPage{Logins: n.clientLogins, Visitor: protocol.TokenVisitor{Access: n.access}, Access: n.access, Registries: registries,
+	s.Handle("/-/login/", &protocol.LoginPage{Logins: n.clientLogins, Visitor: protocol.TokenVisitor{Access: n.access}, People: people, Access: n.access, Registries: registries,
 		Attempts: attempts})
 	s.HandleOpen(npm.ExchangePrefix, packages.ExchangeAtRoot())
+	s.HandleOpen(workload.Path, n.workloads(s.HomeOf))
 	s.Handle("/graphql/explorer", frontend.Explorer())
 	s.Handle("/graphql/explorer/", frontend.Explorer())
 	s.Handle("/explorer", redirectTo("/graphql"+frontend.ExplorerPath))
 	api, err := graph.NewHandler(graph.Deps{DB: n.db, Access: n.access, Orgs: n.orgs, Registries: n.registries, Quarantine: n.quarantine, Intake: n.intake,
-		Gate: n.gate, Advisories: n.advisories, RegistryURL: registryURL,
+		Gate: n.gate, Advisories: n.advisories, Bind: n.logins.Bind, Workloads: n.workloads(s.HomeOf), RegistryURL: registryURL,
+		Logins: n.logins, TestProvider: n.vouchers.Test, LoginAddresses: loginAddresses(people),
+		Hosts: n.hosts(), Now: n.now, PersistedOnly: n.flags.PersistedOnly,
 		Uploads:   map[coord.Ecosystem]graph.Uploads{coord.NPM: packages},
 		Lockfiles: map[coord.Ecosystem]graph.Lockfiles{coord.NPM: npmLockfiles{}}})
 	if err != nil {
 		return nil, err
 	}
 	s.Handle("/graphql", api)
+	s.Handle(exportPath, auditExport{db: n.db, access: n.access, log: audit.New(n.now)})
 	people.HomeOf = s.HomeOf
 	people.Mount(s)
-	s.HandleRoot(n.root(people))
+	operators, err := n.operators(people, s.HomeOf)
+	if err != nil {
+		return nil, err
+	}
+	s.HandleRoot(n.root(s.Counted(people.AtPlatform()), s.Counted(operators)))
 	return s, nil
+}
+
+// hosts binds host names of organizations, none of which may lie under the
+// platform's (T6).
+func (n *node) hosts() *org.Hosts {
+	platform := slices.Clone(n.flags.BaseDomain)
+	if u, err := url.Parse(n.flags.PublicURL); err == nil {
+		platform = append(platform, u.Hostname())
+	}
+	return org.NewHosts(n.db, audit.New(n.now), n.now, platform, net.DefaultResolver.LookupTXT)
 }
 
 // pages are what people log in with.
 func (n *node) pages() *pages.Pages {
 	return pages.New(pages.Config{Login: n.logins, Access: n.access, Client: n.vouchers, Platform: n.platform, PublicURL: strings.TrimRight(n.flags.PublicURL, "/"),
-		Subdomains: n.flags.Subdomains, Development: n.flags.development, Registries: n.readable, Now: n.now})
+		Orgs: n.orgs, Organizations: n.resolver, Subdomains: n.flags.Subdomains, Development: n.flags.development, Registries: n.readable, Now: n.now})
+}
+
+// loginAddresses says what an organization's identity provider must know of it.
+func loginAddresses(people *pages.Pages) func(context.Context, string) graph.LoginAddresses {
+	return func(ctx context.Context, provider string) (a graph.LoginAddresses) {
+		place, _ := protocol.PlaceOf(ctx) // the server sets it before it calls a mount
+		a.Redirect, a.Backchannel, a.AfterLogout = people.Addresses(place, provider)
+		return a
+	}
 }
 
 // readable lists the registries that the context's subject may read, by name.
@@ -108,10 +140,12 @@ Logging in          /login
 
 // root answers at the platform's own host: /healthz while the process runs,
 // /readyz while the database answers too, and at / what is where.
-func (n *node) root(people *pages.Pages) http.Handler {
+func (n *node) root(people, operators http.Handler) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("/login", people.AtPlatform())
-	mux.Handle("/login/", people.AtPlatform())
+	for path, h := range map[string]http.Handler{"/login": people, pages.OperatorPath: operators} {
+		mux.Handle(path, h)
+		mux.Handle(path+"/", h)
+	}
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		protocol.Harden(w.Header())
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")

@@ -41,10 +41,10 @@ func claims(sub, email string) map[string]any {
 	return map[string]any{"sub": sub, "email": email, "email_verified": true, "name": "Somebody", "sid": "sid-" + sub}
 }
 
-func newLoginBench(t *testing.T) *loginBench {
+func newLoginBench(t *testing.T, tune ...func(*upstream.Config)) *loginBench {
 	t.Helper()
 	h := &harness{TB: t, clock: &clock{now: time.Now().Truncate(time.Second)}, up: protocoltest.NewNPM(t)}
-	h.tune = []func(*upstream.Config){func(c *upstream.Config) { c.Attempts = 1 }}
+	h.tune = append(tune, func(c *upstream.Config) { c.Attempts = 1 })
 	b := &loginBench{harness: h, platform: protocoltest.NewOIDC(t, h.clock.Now), own: protocoltest.NewOIDC(t, h.clock.Now), theirs: protocoltest.NewOIDC(t, h.clock.Now)}
 	h.database = databaseFlags{DatabaseURL: secret(dbtest.URL(t)), DatabaseConns: 8}
 	h.flags = nodeFlags{Listen: "127.0.0.1:0", PublicURL: platformAt, BaseDomain: []string{"localhost"}, Subdomains: true, TrustedProxies: []string{"127.0.0.1/32"},

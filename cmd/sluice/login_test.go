@@ -72,22 +72,12 @@ func TestT6_ProviderKnowsOneExactAddress(t *testing.T) {
 	}
 }
 
-// TestT6_NoOpenRedirects: after a login the browser is at the organization's own
-// address, whatever the link asked for.
-func TestT6_NoOpenRedirects(t *testing.T) {
+// TestT6_LoginLeadsBack: to the page that was wanted. Other addresses are rows of
+// the attack table ([redirectAttempts]).
+func TestT6_LoginLeadsBack(t *testing.T) {
 	b := newLoginBench(t)
-	landed := func(back string) string {
-		br := b.browser()
-		return br.get(br.startAt(acmeAt, "staff", back)).next()
-	}
-	for _, back := range []string{"//evil.example", "https://evil.example", `/\evil.example`, `\\evil.example`, "/\t/evil.example", "javascript:alert(1)", "evil.example",
-		"/%5cevil.example", "/a//evil.example", "/../evil", "/%2e%2e/evil", "/login", "/login/start?provider=staff", "/logout", "@evil.example", "/ü", "/x\r\nSet-Cookie: a=b", ".evil.example",
-		"/" + strings.Repeat("a", 3000)} {
-		if got := landed(back); got != acmeAt+"/account" {
-			t.Errorf("%q leads to %q", back, got)
-		}
-	}
-	if got := landed("/account/tokens?x=1"); got != acmeAt+"/account/tokens?x=1" {
+	br := b.browser()
+	if got := br.get(br.startAt(acmeAt, "staff", "/account/tokens?x=1")).next(); got != acmeAt+"/account/tokens?x=1" {
 		t.Errorf("an honest path leads to %q", got)
 	}
 }

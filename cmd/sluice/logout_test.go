@@ -33,11 +33,10 @@ func TestA1_LoggingOutAtTheProvider(t *testing.T) {
 	}
 }
 
-// TestA1_BackChannelLogout: a genuine token ends the session that it names;
-// forgeries end nothing, and are all answered alike.
+// TestA1_BackChannelLogout: a genuine token ends the session that it names, once.
+// Forgeries are rows of the attack table ([logoutAttempts]).
 func TestA1_BackChannelLogout(t *testing.T) {
 	b := newLoginBench(t)
-	ana := b.enter()
 	at := acmeAt + "/login/backchannel/staff"
 	send := func(to, token string) answer {
 		return b.browser().ask(http.MethodPost, to, url.Values{"logout_token": {token}})
@@ -49,42 +48,10 @@ func TestA1_BackChannelLogout(t *testing.T) {
 	}
 	keep := func(map[string]any) {}
 	good := b.own.LogoutClaims()
-	for name, try := range map[string]func() answer{
-		"a stranger's":           func() answer { return send(at, b.own.SignAsStranger(good)) },
-		"an unknown key's":       func() answer { return send(at, b.own.SignUnknown(good)) },
-		"unsigned":               func() answer { return send(at, b.own.Unsigned(good)) },
-		"signed with the secret": func() answer { return send(at, b.own.SignWithSecret(good)) },
-		"an id token":            func() answer { return send(at, b.own.Sign(b.own.Claims("nonce"))) },
-		"with a nonce":           func() answer { return send(at, token(func(c map[string]any) { c["nonce"] = "x" })) },
-		"with an empty nonce":    func() answer { return send(at, token(func(c map[string]any) { c["nonce"] = "" })) },
-		"without event":          func() answer { return send(at, token(func(c map[string]any) { delete(c, "events") })) },
-		"another event": func() answer {
-			return send(at, token(func(c map[string]any) { c["events"] = map[string]any{"other": map[string]any{}} }))
-		},
-		"another audience":          func() answer { return send(at, token(func(c map[string]any) { c["aud"] = "other" })) },
-		"another issuer":            func() answer { return send(at, token(func(c map[string]any) { c["iss"] = b.theirs.URL })) },
-		"without id":                func() answer { return send(at, token(func(c map[string]any) { delete(c, "jti") })) },
-		"without end":               func() answer { return send(at, token(func(c map[string]any) { delete(c, "exp") })) },
-		"expired":                   func() answer { return send(at, token(func(c map[string]any) { c["exp"] = c["iat"].(int64) - 1 })) },
-		"an hour old":               func() answer { return send(at, token(func(c map[string]any) { c["iat"] = c["iat"].(int64) - 3600 })) },
-		"from the future":           func() answer { return send(at, token(func(c map[string]any) { c["iat"] = c["iat"].(int64) + 3600 })) },
-		"nobody's":                  func() answer { return send(at, token(func(c map[string]any) { delete(c, "sub"); delete(c, "sid") })) },
-		"to the other organization": func() answer { return send(globexAt+"/login/backchannel/staff", token(keep)) },
-		"to the platform":           func() answer { return send(platformAt+"/login/backchannel", token(keep)) },
-		"to no provider":            func() answer { return send(acmeAt+"/login/backchannel/none", token(keep)) },
-		"nothing":                   func() answer { return send(at, "") },
-		"two tokens": func() answer {
-			return b.browser().ask(http.MethodPost, at, url.Values{"logout_token": {token(keep), token(keep)}})
-		},
-		"in the address": func() answer { return b.browser().ask(http.MethodPost, at+"?logout_token="+token(keep), url.Values{}) },
-	} {
-		if a := try(); a.status != http.StatusBadRequest || !strings.Contains(string(a.body), "invalid_request") || !ana.in(acmeAt) {
-			t.Errorf("%s: %d %s, Ana is in: %v", name, a.status, a.body, ana.in(acmeAt))
-		}
-	}
 	if a := b.browser().get(at); a.status != http.StatusMethodNotAllowed && a.status != http.StatusNotFound {
 		t.Errorf("GET: %d", a.status)
 	}
+	b.enter() // fetches the keys
 	asked := b.own.KeysAsked
 	for range 20 {
 		send(at, b.own.SignUnknown(good))

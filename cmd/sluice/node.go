@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
@@ -33,6 +34,7 @@ import (
 	"sluice.dev/sluice/tenants/intake"
 	"sluice.dev/sluice/tenants/login"
 	"sluice.dev/sluice/tenants/org"
+	"sluice.dev/sluice/tenants/platform"
 	"sluice.dev/sluice/tenants/quarantine"
 	"sluice.dev/sluice/tenants/registry"
 )
@@ -59,6 +61,8 @@ type node struct {
 	logins       *login.Service
 	vouchers     *oidc.Client    // of organizations' identity providers
 	platform     *pages.Platform // nil without a provider of the platform's
+	installation *platform.Service
+	beat         beat
 
 	stop    context.CancelFunc // ends the node's life
 	life    context.Context
@@ -102,7 +106,7 @@ func newNode(ctx context.Context, d databaseFlags, f nodeFlags, now func() time.
 		database.Close()
 		return nil, err
 	}
-	n := &node{flags: f, now: now, db: database, blobs: blobs}
+	n := &node{flags: f, now: now, db: database, blobs: blobs, beat: beat{id: uuid.Must(uuid.NewV7()), started: now()}}
 	n.life, n.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if err := n.wire(seal, tune); err != nil {
 		n.stop()
@@ -116,6 +120,7 @@ func (n *node) wire(seal *registry.Sealer, tune []func(*upstream.Config)) error 
 	log := audit.New(n.now)
 	n.orgs = org.New(n.db, log, n.now)
 	n.orgs.OpenSignUp = n.flags.SignUp
+	n.installation = &platform.Service{DB: n.db, Now: n.now}
 	n.resolver = org.NewResolver(n.db)
 	n.access = access.New(n.db, log, n.now)
 	n.clientLogins = access.NewLogins(n.access, seal)
@@ -154,7 +159,11 @@ func (n *node) wire(seal *registry.Sealer, tune []func(*upstream.Config)) error 
 // private address; those of organizations only where remotes may be (F6).
 func (n *node) wireLogins(log *audit.Log, seal *registry.Sealer, client *upstream.Client, remotes upstream.Config) error {
 	dev := n.flags.development
-	n.logins = login.New(login.Config{DB: n.db, Audit: log, Access: n.access, Seal: seal, Now: n.now, PlainHTTP: dev})
+	operators, err := n.flags.operators()
+	if err != nil {
+		return err
+	}
+	n.logins = login.New(login.Config{DB: n.db, Audit: log, Access: n.access, Seal: seal, Now: n.now, Operators: operators, PlainHTTP: dev})
 	n.vouchers = oidc.New(oidc.Config{HTTP: client.Plain(oidc.Within, oidc.MostSent), Now: n.now, PlainHTTP: dev})
 	provider, err := n.flags.OIDC.provider(dev)
 	if err != nil || provider == nil {
@@ -179,7 +188,11 @@ func (n *node) start(ctx context.Context) error {
 	n.running.Go(func() { n.db.Feed.Run(n.life) })
 	n.running.Go(func() { n.flush(n.life) })
 	n.running.Go(func() { n.seal(n.life) })
-	return n.db.Feed.Wait(ctx)
+	if err := n.db.Feed.Wait(ctx); err != nil {
+		return err
+	}
+	n.running.Go(func() { n.beats(n.life) })
+	return nil
 }
 
 // seal gives audit events their place in the chain every second, unless another
@@ -230,6 +243,7 @@ func (n *node) startWorker(ctx context.Context) error {
 		return fmt.Errorf("start the worker: %w", err)
 	}
 	n.worker = w
+	n.beat.works.Store(true)
 	return errors.Join(jobs.Resume(ctx, n.db, n.quarantine), jobs.ResumePulls(ctx, n.db, n.intake))
 }
 
@@ -260,6 +274,7 @@ func (n *node) close() {
 	n.stop()
 	n.gate.Wait()
 	n.running.Wait()
+	n.left(ctx)
 	n.db.Close()
 }
 

@@ -21,6 +21,7 @@ Log in (nobody has a password; choose who you are)
 
   organizations      %[10]s/login
                      Ada owns Acme, Selma keeps it secure, Dan is in team A, Sam is in Acme and Globex
+                     Olga operates the platform: she logs in there too
   Globex alone       %[10]s/o/globex/login
                      by its own provider: Gil owns it, Gwen becomes a member by logging in
 

@@ -21,9 +21,14 @@ var sqlOnly = map[string]string{
 	"goose_db_version":   "of the migrations",
 	"organization_usage": "measured in SQL",
 	"retired_slugs":      "written by the function that erases",
+	"advisory_imports":   "one row per import, of no organization",
+	"scans":              "written in SQL as they go on",
 	"audit_pending":      "filled by a trigger, emptied by sealing",
 	"blobs.sha256":       "the id of a blob",
 	"platform_logins":    "of no organization, behind functions only",
+	"operator_sessions":  "of no organization",
+	"platform_events":    "of no organization",
+	"nodes":              "of no organization",
 }
 
 // fitting are the types of PostgreSQL in which a field of Ent may be kept.

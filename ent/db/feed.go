@@ -36,6 +36,13 @@ const (
 	Snapshot ChangeKind = "s" // the first import of a feed for an ecosystem; for every organization
 	Host     ChangeKind = "h" // organizations and host names
 	Login    ChangeKind = "l" // sessions of an organization: the one whose hash in hex is the name, or all of them
+
+	// What only those hear who follow it; the name is the id of what changed.
+	Decided  ChangeKind = "d" // a decision was recorded
+	Held     ChangeKind = "q" // a hold was opened or released
+	Pulled   ChangeKind = "u" // a pull has come further
+	Scanned  ChangeKind = "j" // a scan has begun, come further or ended
+	Imported ChangeKind = "i" // an import of advisories has begun, come further or ended; for every organization
 )
 
 // Change names something that changed. Org is nil for what is the same for

@@ -137,10 +137,12 @@ func (f *filler) own() error {
 		c.SpentVersion.Create().SetOrgID(f.claim).SetID(f.note("spent_versions")).SetRegistryID(reg).SetPackageID(pkg).SetVersion("1.0.0").SetDeletedAt(noon),
 		c.Deprecation.Create().SetOrgID(f.claim).SetID(f.note("deprecations")).SetRegistryID(reg).SetPackageID(pkg).SetVersion("1.3.0").
 			SetMessage("use another").SetUpdatedAt(noon),
-		c.TrustRule.Create().SetOrgID(f.claim).SetID(f.note("trust_rules")).SetRegistryID(reg).SetName("ci").SetIssuer("https://ci.example").
+		c.TrustRule.Create().SetOrgID(f.claim).SetID(f.note("trust_rules")).SetRegistries([]uuid.UUID{reg}).SetName("ci-" + f.suffix).SetIssuer("https://ci.example").
 			SetClaims(map[string]string{"repository": "a/b"}).SetCreatedAt(noon),
 		c.Token.Create().SetOrgID(f.claim).SetID(f.note("tokens")).SetName("by trust").SetHash([]byte("trust " + f.suffix)).SetHint("abcd").
 			SetTrustRuleID(f.id("trust_rules")).SetParentID(laptop).SetCreatedAt(noon),
+		c.UsedIdentity.Create().SetOrgID(f.claim).SetID(f.note("used_identities")).SetTrustRuleID(f.id("trust_rules")).SetHash([]byte("used " + f.suffix)).
+			SetFirstUsedAt(noon).SetExpiresAt(noon),
 		c.LoginRequest.Create().SetOrgID(f.claim).SetID(f.note("login_requests")).SetRegistryID(reg).SetSecretHash([]byte("s" + f.suffix)).
 			SetPageHash([]byte("p" + f.suffix)).SetCreatedAt(noon).SetExpiresAt(noon).SetTokenID(f.id("tokens")),
 		c.StagedVersion.Create().SetOrgID(f.claim).SetID(f.note("staged_versions")).SetRegistryID(reg).SetName("mine").SetVersion("2.0.0").SetFile("mine-2.0.0.tgz").SetSha256(digest).
@@ -214,15 +216,24 @@ func (f *filler) community() error {
 	err := each(f.ctx, []interface{ Exec(context.Context) error }{
 		c.Team.Create().SetOrgID(f.claim).SetID(f.note("teams")).SetName("platform-" + f.suffix).SetCreatedAt(noon),
 		c.TeamMember.Create().SetOrgID(f.claim).SetID(f.note("team_members")).SetTeamID(f.id("teams")).SetMemberID(member).SetCreatedAt(noon),
+		c.GroupMapping.Create().SetOrgID(f.claim).SetID(f.note("group_mappings")).SetProviderID(f.id("identity_providers")).SetGroupName("ops").SetRole("").
+			SetTeamID(f.id("teams")).SetCreatedAt(noon),
 		c.ServiceAccount.Create().SetOrgID(f.claim).SetID(f.note("service_accounts")).SetName("ci-" + f.suffix).SetCreatedAt(noon),
 		c.Token.Create().SetOrgID(f.claim).SetID(f.note("tokens")).SetServiceID(f.id("service_accounts")).SetName("of an account").
 			SetHash([]byte("account " + f.suffix)).SetHint("abcd").SetCreatedAt(noon),
+		c.TrustRule.Create().SetOrgID(f.claim).SetID(f.note("trust_rules")).SetServiceID(f.id("service_accounts")).SetName("account-" + f.suffix).
+			SetIssuer("https://ci.example").SetClaims(map[string]string{"sub": "a"}).SetCreatedAt(noon),
 		c.Invitation.Create().SetOrgID(f.claim).SetID(f.note("invitations")).SetEmail("bob@" + f.suffix).SetRoles(json.RawMessage("[]")).
 			SetSecretHash([]byte("i" + f.suffix)).SetInviterKind("SYSTEM").SetInvitedBy("test").SetCreatedAt(noon).SetSentAt(noon).SetExpiresAt(noon).SetMemberID(member),
 		c.JoinRequest.Create().SetOrgID(f.claim).SetID(f.note("join_requests")).SetIssuer("https://id." + f.suffix).SetSubject("1").SetEmail("eve@" + f.suffix).
 			SetCreatedAt(noon).SetMemberID(member),
 		c.AuditSeal.Create().SetOrgID(f.claim).SetID(f.note("audit_seals")).SetSeq(f.seq()).SetEventID(f.id("audit_events")).SetPrev([]byte{0}).SetHash([]byte{1}).SetSealedAt(noon),
 	})
+	if err != nil {
+		return err
+	}
+	_, err = f.tx.Exec(f.ctx, `INSERT INTO scans (id, org_id, scanner, registry_id, ecosystem, packages, total, state, started_at)
+		VALUES ($1, current_setting('app.org')::uuid, 'advisories', $3, 'NPM', '["left-pad"]', 1, 'RUNNING', $2)`, f.note("scans"), noon, f.id("registries"))
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,8 @@ const (
 	FieldRole = "role"
 	// FieldRegistryID holds the string denoting the registry_id field in the database.
 	FieldRegistryID = "registry_id"
+	// FieldTeamID holds the string denoting the team_id field in the database.
+	FieldTeamID = "team_id"
 	// FieldCreatedAt holds the string denoting the created_at field in the database.
 	FieldCreatedAt = "created_at"
 	// Table holds the table name of the groupmapping in the database.
@@ -37,6 +39,7 @@ var Columns = []string{
 	FieldGroupName,
 	FieldRole,
 	FieldRegistryID,
+	FieldTeamID,
 	FieldCreatedAt,
 }
 
@@ -93,6 +96,11 @@ func ByRole(opts ...sql.OrderTermOption) OrderOption {
 // ByRegistryID orders the results by the registry_id field.
 func ByRegistryID(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldRegistryID, opts...).ToFunc()
+}
+
+// ByTeamID orders the results by the team_id field.
+func ByTeamID(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldTeamID, opts...).ToFunc()
 }
 
 // ByCreatedAt orders the results by the created_at field.

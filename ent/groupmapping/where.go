@@ -80,6 +80,11 @@ func RegistryID(v uuid.UUID) predicate.GroupMapping {
 	return predicate.GroupMapping(sql.FieldEQ(FieldRegistryID, v))
 }
 
+// TeamID applies equality check predicate on the "team_id" field. It's identical to TeamIDEQ.
+func TeamID(v uuid.UUID) predicate.GroupMapping {
+	return predicate.GroupMapping(sql.FieldEQ(FieldTeamID, v))
+}
+
 // CreatedAt applies equality check predicate on the "created_at" field. It's identical to CreatedAtEQ.
 func CreatedAt(v time.Time) predicate.GroupMapping {
 	return predicate.GroupMapping(sql.FieldEQ(FieldCreatedAt, v))
@@ -343,6 +348,56 @@ func RegistryIDIsNil() predicate.GroupMapping {
 // RegistryIDNotNil applies the NotNil predicate on the "registry_id" field.
 func RegistryIDNotNil() predicate.GroupMapping {
 	return predicate.GroupMapping(sql.FieldNotNull(FieldRegistryID))
+}
+
+// TeamIDEQ applies the EQ predicate on the "team_id" field.
+func TeamIDEQ(v uuid.UUID) predicate.GroupMapping {
+	return predicate.GroupMapping(sql.FieldEQ(FieldTeamID, v))
+}
+
+// TeamIDNEQ applies the NEQ predicate on the "team_id" field.
+func TeamIDNEQ(v uuid.UUID) predicate.GroupMapping {
+	return predicate.GroupMapping(sql.FieldNEQ(FieldTeamID, v))
+}
+
+// TeamIDIn applies the In predicate on the "team_id" field.
+func TeamIDIn(vs ...uuid.UUID) predicate.GroupMapping {
+	return predicate.GroupMapping(sql.FieldIn(FieldTeamID, vs...))
+}
+
+// TeamIDNotIn applies the NotIn predicate on the "team_id" field.
+func TeamIDNotIn(vs ...uuid.UUID) predicate.GroupMapping {
+	return predicate.GroupMapping(sql.FieldNotIn(FieldTeamID, vs...))
+}
+
+// TeamIDGT applies the GT predicate on the "team_id" field.
+func TeamIDGT(v uuid.UUID) predicate.GroupMapping {
+	return predicate.GroupMapping(sql.FieldGT(FieldTeamID, v))
+}
+
+// TeamIDGTE applies the GTE predicate on the "team_id" field.
+func TeamIDGTE(v uuid.UUID) predicate.GroupMapping {
+	return predicate.GroupMapping(sql.FieldGTE(FieldTeamID, v))
+}
+
+// TeamIDLT applies the LT predicate on the "team_id" field.
+func TeamIDLT(v uuid.UUID) predicate.GroupMapping {
+	return predicate.GroupMapping(sql.FieldLT(FieldTeamID, v))
+}
+
+// TeamIDLTE applies the LTE predicate on the "team_id" field.
+func TeamIDLTE(v uuid.UUID) predicate.GroupMapping {
+	return predicate.GroupMapping(sql.FieldLTE(FieldTeamID, v))
+}
+
+// TeamIDIsNil applies the IsNil predicate on the "team_id" field.
+func TeamIDIsNil() predicate.GroupMapping {
+	return predicate.GroupMapping(sql.FieldIsNull(FieldTeamID))
+}
+
+// TeamIDNotNil applies the NotNil predicate on the "team_id" field.
+func TeamIDNotNil() predicate.GroupMapping {
+	return predicate.GroupMapping(sql.FieldNotNull(FieldTeamID))
 }
 
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.

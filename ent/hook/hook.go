@@ -573,6 +573,18 @@ func (f UpstreamFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, er
 	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.UpstreamMutation", m)
 }
 
+// The UsedIdentityFunc type is an adapter to allow the use of ordinary
+// function as UsedIdentity mutator.
+type UsedIdentityFunc func(context.Context, *ent.UsedIdentityMutation) (ent.Value, error)
+
+// Mutate calls f(ctx, m).
+func (f UsedIdentityFunc) Mutate(ctx context.Context, m ent.Mutation) (ent.Value, error) {
+	if mv, ok := m.(*ent.UsedIdentityMutation); ok {
+		return f(ctx, mv)
+	}
+	return nil, fmt.Errorf("unexpected mutation type %T. expect *ent.UsedIdentityMutation", m)
+}
+
 // The VersionFileFunc type is an adapter to allow the use of ordinary
 // function as VersionFile mutator.
 type VersionFileFunc func(context.Context, *ent.VersionFileMutation) (ent.Value, error)

@@ -56,6 +56,7 @@ import (
 	"sluice.dev/sluice/ent/tombstone"
 	"sluice.dev/sluice/ent/trustrule"
 	"sluice.dev/sluice/ent/upstream"
+	"sluice.dev/sluice/ent/usedidentity"
 	"sluice.dev/sluice/ent/versionfile"
 )
 
@@ -1384,6 +1385,33 @@ func (f TraverseUpstream) Traverse(ctx context.Context, q ent.Query) error {
 	return fmt.Errorf("unexpected query type %T. expect *ent.UpstreamQuery", q)
 }
 
+// The UsedIdentityFunc type is an adapter to allow the use of ordinary function as a Querier.
+type UsedIdentityFunc func(context.Context, *ent.UsedIdentityQuery) (ent.Value, error)
+
+// Query calls f(ctx, q).
+func (f UsedIdentityFunc) Query(ctx context.Context, q ent.Query) (ent.Value, error) {
+	if q, ok := q.(*ent.UsedIdentityQuery); ok {
+		return f(ctx, q)
+	}
+	return nil, fmt.Errorf("unexpected query type %T. expect *ent.UsedIdentityQuery", q)
+}
+
+// The TraverseUsedIdentity type is an adapter to allow the use of ordinary function as Traverser.
+type TraverseUsedIdentity func(context.Context, *ent.UsedIdentityQuery) error
+
+// Intercept is a dummy implementation of Intercept that returns the next Querier in the pipeline.
+func (f TraverseUsedIdentity) Intercept(next ent.Querier) ent.Querier {
+	return next
+}
+
+// Traverse calls f(ctx, q).
+func (f TraverseUsedIdentity) Traverse(ctx context.Context, q ent.Query) error {
+	if q, ok := q.(*ent.UsedIdentityQuery); ok {
+		return f(ctx, q)
+	}
+	return fmt.Errorf("unexpected query type %T. expect *ent.UsedIdentityQuery", q)
+}
+
 // The VersionFileFunc type is an adapter to allow the use of ordinary function as a Querier.
 type VersionFileFunc func(context.Context, *ent.VersionFileQuery) (ent.Value, error)
 
@@ -1508,6 +1536,8 @@ func NewQuery(q ent.Query) (Query, error) {
 		return &query[*ent.TrustRuleQuery, predicate.TrustRule, trustrule.OrderOption]{typ: ent.TypeTrustRule, tq: q}, nil
 	case *ent.UpstreamQuery:
 		return &query[*ent.UpstreamQuery, predicate.Upstream, upstream.OrderOption]{typ: ent.TypeUpstream, tq: q}, nil
+	case *ent.UsedIdentityQuery:
+		return &query[*ent.UsedIdentityQuery, predicate.UsedIdentity, usedidentity.OrderOption]{typ: ent.TypeUsedIdentity, tq: q}, nil
 	case *ent.VersionFileQuery:
 		return &query[*ent.VersionFileQuery, predicate.VersionFile, versionfile.OrderOption]{typ: ent.TypeVersionFile, tq: q}, nil
 	default:

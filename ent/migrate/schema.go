@@ -210,6 +210,7 @@ var (
 		{Name: "group_name", Type: field.TypeString},
 		{Name: "role", Type: field.TypeString},
 		{Name: "registry_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "team_id", Type: field.TypeUUID, Nullable: true},
 		{Name: "created_at", Type: field.TypeTime},
 	}
 	// GroupMappingsTable holds the schema information for the "group_mappings" table.
@@ -934,11 +935,16 @@ var (
 	TrustRulesColumns = []*schema.Column{
 		{Name: "id", Type: field.TypeUUID},
 		{Name: "org_id", Type: field.TypeUUID},
-		{Name: "registry_id", Type: field.TypeUUID},
 		{Name: "name", Type: field.TypeString},
+		{Name: "description", Type: field.TypeString, Default: ""},
+		{Name: "provider", Type: field.TypeEnum, Enums: []string{"GITHUB", "GITLAB", "OTHER"}, Default: "OTHER"},
 		{Name: "issuer", Type: field.TypeString},
 		{Name: "claims", Type: field.TypeJSON},
+		{Name: "service_id", Type: field.TypeUUID, Nullable: true},
+		{Name: "registries", Type: field.TypeJSON},
+		{Name: "write", Type: field.TypeBool, Default: false},
 		{Name: "packages", Type: field.TypeJSON},
+		{Name: "reuse_seconds", Type: field.TypeInt, Default: 0},
 		{Name: "created_at", Type: field.TypeTime},
 		{Name: "last_used_at", Type: field.TypeTime, Nullable: true},
 	}
@@ -985,6 +991,21 @@ var (
 				OnDelete:   schema.SetNull,
 			},
 		},
+	}
+	// UsedIdentitiesColumns holds the columns for the "used_identities" table.
+	UsedIdentitiesColumns = []*schema.Column{
+		{Name: "id", Type: field.TypeUUID},
+		{Name: "org_id", Type: field.TypeUUID},
+		{Name: "trust_rule_id", Type: field.TypeUUID},
+		{Name: "hash", Type: field.TypeBytes},
+		{Name: "first_used_at", Type: field.TypeTime},
+		{Name: "expires_at", Type: field.TypeTime},
+	}
+	// UsedIdentitiesTable holds the schema information for the "used_identities" table.
+	UsedIdentitiesTable = &schema.Table{
+		Name:       "used_identities",
+		Columns:    UsedIdentitiesColumns,
+		PrimaryKey: []*schema.Column{UsedIdentitiesColumns[0]},
 	}
 	// VersionFilesColumns holds the columns for the "version_files" table.
 	VersionFilesColumns = []*schema.Column{
@@ -1060,6 +1081,7 @@ var (
 		TombstonesTable,
 		TrustRulesTable,
 		UpstreamsTable,
+		UsedIdentitiesTable,
 		VersionFilesTable,
 	}
 )
@@ -1217,6 +1239,9 @@ func init() {
 	UpstreamsTable.ForeignKeys[2].RefTable = RemotesTable
 	UpstreamsTable.Annotation = &entsql.Annotation{
 		Table: "upstreams",
+	}
+	UsedIdentitiesTable.Annotation = &entsql.Annotation{
+		Table: "used_identities",
 	}
 	VersionFilesTable.ForeignKeys[0].RefTable = PackageVersionsTable
 	VersionFilesTable.Annotation = &entsql.Annotation{

@@ -147,5 +147,8 @@ type TrustRule func(*sql.Selector)
 // Upstream is the predicate function for upstream builders.
 type Upstream func(*sql.Selector)
 
+// UsedIdentity is the predicate function for usedidentity builders.
+type UsedIdentity func(*sql.Selector)
+
 // VersionFile is the predicate function for versionfile builders.
 type VersionFile func(*sql.Selector)

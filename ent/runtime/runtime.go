@@ -54,6 +54,7 @@ import (
 	"sluice.dev/sluice/ent/tombstone"
 	"sluice.dev/sluice/ent/trustrule"
 	"sluice.dev/sluice/ent/upstream"
+	"sluice.dev/sluice/ent/usedidentity"
 	"sluice.dev/sluice/ent/versionfile"
 	"sluice.dev/sluice/tenants/coord"
 )
@@ -926,10 +927,26 @@ func init() {
 	_ = trustruleMixinFields0
 	trustruleFields := schema.TrustRule{}.Fields()
 	_ = trustruleFields
+	// trustruleDescDescription is the schema descriptor for description field.
+	trustruleDescDescription := trustruleFields[1].Descriptor()
+	// trustrule.DefaultDescription holds the default value on creation for the description field.
+	trustrule.DefaultDescription = trustruleDescDescription.Default.(string)
+	// trustruleDescRegistries is the schema descriptor for registries field.
+	trustruleDescRegistries := trustruleFields[6].Descriptor()
+	// trustrule.DefaultRegistries holds the default value on creation for the registries field.
+	trustrule.DefaultRegistries = trustruleDescRegistries.Default.([]uuid.UUID)
+	// trustruleDescWrite is the schema descriptor for write field.
+	trustruleDescWrite := trustruleFields[7].Descriptor()
+	// trustrule.DefaultWrite holds the default value on creation for the write field.
+	trustrule.DefaultWrite = trustruleDescWrite.Default.(bool)
 	// trustruleDescPackages is the schema descriptor for packages field.
-	trustruleDescPackages := trustruleFields[4].Descriptor()
+	trustruleDescPackages := trustruleFields[8].Descriptor()
 	// trustrule.DefaultPackages holds the default value on creation for the packages field.
 	trustrule.DefaultPackages = trustruleDescPackages.Default.([]string)
+	// trustruleDescReuseSeconds is the schema descriptor for reuse_seconds field.
+	trustruleDescReuseSeconds := trustruleFields[9].Descriptor()
+	// trustrule.DefaultReuseSeconds holds the default value on creation for the reuse_seconds field.
+	trustrule.DefaultReuseSeconds = trustruleDescReuseSeconds.Default.(int)
 	// trustruleDescID is the schema descriptor for id field.
 	trustruleDescID := trustruleMixinFields0[0].Descriptor()
 	// trustrule.DefaultID holds the default value on creation for the id field.
@@ -955,6 +972,19 @@ func init() {
 	upstreamDescID := upstreamMixinFields0[0].Descriptor()
 	// upstream.DefaultID holds the default value on creation for the id field.
 	upstream.DefaultID = upstreamDescID.Default.(func() uuid.UUID)
+	usedidentityMixin := schema.UsedIdentity{}.Mixin()
+	usedidentityMixinHooks1 := usedidentityMixin[1].Hooks()
+	usedidentity.Hooks[0] = usedidentityMixinHooks1[0]
+	usedidentityMixinInters1 := usedidentityMixin[1].Interceptors()
+	usedidentity.Interceptors[0] = usedidentityMixinInters1[0]
+	usedidentityMixinFields0 := usedidentityMixin[0].Fields()
+	_ = usedidentityMixinFields0
+	usedidentityFields := schema.UsedIdentity{}.Fields()
+	_ = usedidentityFields
+	// usedidentityDescID is the schema descriptor for id field.
+	usedidentityDescID := usedidentityMixinFields0[0].Descriptor()
+	// usedidentity.DefaultID holds the default value on creation for the id field.
+	usedidentity.DefaultID = usedidentityDescID.Default.(func() uuid.UUID)
 	versionfileMixin := schema.VersionFile{}.Mixin()
 	versionfileMixinHooks1 := versionfileMixin[1].Hooks()
 	versionfile.Hooks[0] = versionfileMixinHooks1[0]

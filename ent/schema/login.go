@@ -37,7 +37,8 @@ func (IdentityProvider) Fields() []ent.Field {
 	}
 }
 
-// GroupMapping gives a role to whoever a provider says is in a group.
+// GroupMapping gives a role to whoever a provider says is in a group, or puts
+// them into a team; the role is empty then.
 type GroupMapping struct{ ent.Schema }
 
 // Annotations of the entity.
@@ -53,6 +54,7 @@ func (GroupMapping) Fields() []ent.Field {
 		field.String("group_name").Immutable(),
 		field.String("role").Immutable(),
 		field.UUID("registry_id", uuid.UUID{}).Optional().Nillable().Immutable(),
+		field.UUID("team_id", uuid.UUID{}).Optional().Nillable().Immutable(),
 		field.Time("created_at").Immutable(),
 	}
 }

@@ -3,6 +3,8 @@
 package trustrule
 
 import (
+	"fmt"
+
 	"entgo.io/ent"
 	"entgo.io/ent/dialect/sql"
 	"github.com/google/uuid"
@@ -15,16 +17,26 @@ const (
 	FieldID = "id"
 	// FieldOrgID holds the string denoting the org_id field in the database.
 	FieldOrgID = "org_id"
-	// FieldRegistryID holds the string denoting the registry_id field in the database.
-	FieldRegistryID = "registry_id"
 	// FieldName holds the string denoting the name field in the database.
 	FieldName = "name"
+	// FieldDescription holds the string denoting the description field in the database.
+	FieldDescription = "description"
+	// FieldProvider holds the string denoting the provider field in the database.
+	FieldProvider = "provider"
 	// FieldIssuer holds the string denoting the issuer field in the database.
 	FieldIssuer = "issuer"
 	// FieldClaims holds the string denoting the claims field in the database.
 	FieldClaims = "claims"
+	// FieldServiceID holds the string denoting the service_id field in the database.
+	FieldServiceID = "service_id"
+	// FieldRegistries holds the string denoting the registries field in the database.
+	FieldRegistries = "registries"
+	// FieldWrite holds the string denoting the write field in the database.
+	FieldWrite = "write"
 	// FieldPackages holds the string denoting the packages field in the database.
 	FieldPackages = "packages"
+	// FieldReuseSeconds holds the string denoting the reuse_seconds field in the database.
+	FieldReuseSeconds = "reuse_seconds"
 	// FieldCreatedAt holds the string denoting the created_at field in the database.
 	FieldCreatedAt = "created_at"
 	// FieldLastUsedAt holds the string denoting the last_used_at field in the database.
@@ -37,11 +49,16 @@ const (
 var Columns = []string{
 	FieldID,
 	FieldOrgID,
-	FieldRegistryID,
 	FieldName,
+	FieldDescription,
+	FieldProvider,
 	FieldIssuer,
 	FieldClaims,
+	FieldServiceID,
+	FieldRegistries,
+	FieldWrite,
 	FieldPackages,
+	FieldReuseSeconds,
 	FieldCreatedAt,
 	FieldLastUsedAt,
 }
@@ -64,11 +81,46 @@ func ValidColumn(column string) bool {
 var (
 	Hooks        [1]ent.Hook
 	Interceptors [1]ent.Interceptor
+	// DefaultDescription holds the default value on creation for the "description" field.
+	DefaultDescription string
+	// DefaultRegistries holds the default value on creation for the "registries" field.
+	DefaultRegistries []uuid.UUID
+	// DefaultWrite holds the default value on creation for the "write" field.
+	DefaultWrite bool
 	// DefaultPackages holds the default value on creation for the "packages" field.
 	DefaultPackages []string
+	// DefaultReuseSeconds holds the default value on creation for the "reuse_seconds" field.
+	DefaultReuseSeconds int
 	// DefaultID holds the default value on creation for the "id" field.
 	DefaultID func() uuid.UUID
 )
+
+// Provider defines the type for the "provider" enum field.
+type Provider string
+
+// ProviderOTHER is the default value of the Provider enum.
+const DefaultProvider = ProviderOTHER
+
+// Provider values.
+const (
+	ProviderGITHUB Provider = "GITHUB"
+	ProviderGITLAB Provider = "GITLAB"
+	ProviderOTHER  Provider = "OTHER"
+)
+
+func (pr Provider) String() string {
+	return string(pr)
+}
+
+// ProviderValidator is a validator for the "provider" field enum values. It is called by the builders before save.
+func ProviderValidator(pr Provider) error {
+	switch pr {
+	case ProviderGITHUB, ProviderGITLAB, ProviderOTHER:
+		return nil
+	default:
+		return fmt.Errorf("trustrule: invalid enum value for provider field: %q", pr)
+	}
+}
 
 // OrderOption defines the ordering options for the TrustRule queries.
 type OrderOption func(*sql.Selector)
@@ -83,19 +135,39 @@ func ByOrgID(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldOrgID, opts...).ToFunc()
 }
 
-// ByRegistryID orders the results by the registry_id field.
-func ByRegistryID(opts ...sql.OrderTermOption) OrderOption {
-	return sql.OrderByField(FieldRegistryID, opts...).ToFunc()
-}
-
 // ByName orders the results by the name field.
 func ByName(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldName, opts...).ToFunc()
 }
 
+// ByDescription orders the results by the description field.
+func ByDescription(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldDescription, opts...).ToFunc()
+}
+
+// ByProvider orders the results by the provider field.
+func ByProvider(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldProvider, opts...).ToFunc()
+}
+
 // ByIssuer orders the results by the issuer field.
 func ByIssuer(opts ...sql.OrderTermOption) OrderOption {
 	return sql.OrderByField(FieldIssuer, opts...).ToFunc()
+}
+
+// ByServiceID orders the results by the service_id field.
+func ByServiceID(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldServiceID, opts...).ToFunc()
+}
+
+// ByWrite orders the results by the write field.
+func ByWrite(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldWrite, opts...).ToFunc()
+}
+
+// ByReuseSeconds orders the results by the reuse_seconds field.
+func ByReuseSeconds(opts ...sql.OrderTermOption) OrderOption {
+	return sql.OrderByField(FieldReuseSeconds, opts...).ToFunc()
 }
 
 // ByCreatedAt orders the results by the created_at field.

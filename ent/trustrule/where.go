@@ -60,19 +60,34 @@ func OrgID(v uuid.UUID) predicate.TrustRule {
 	return predicate.TrustRule(sql.FieldEQ(FieldOrgID, v))
 }
 
-// RegistryID applies equality check predicate on the "registry_id" field. It's identical to RegistryIDEQ.
-func RegistryID(v uuid.UUID) predicate.TrustRule {
-	return predicate.TrustRule(sql.FieldEQ(FieldRegistryID, v))
-}
-
 // Name applies equality check predicate on the "name" field. It's identical to NameEQ.
 func Name(v string) predicate.TrustRule {
 	return predicate.TrustRule(sql.FieldEQ(FieldName, v))
 }
 
+// Description applies equality check predicate on the "description" field. It's identical to DescriptionEQ.
+func Description(v string) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldEQ(FieldDescription, v))
+}
+
 // Issuer applies equality check predicate on the "issuer" field. It's identical to IssuerEQ.
 func Issuer(v string) predicate.TrustRule {
 	return predicate.TrustRule(sql.FieldEQ(FieldIssuer, v))
+}
+
+// ServiceID applies equality check predicate on the "service_id" field. It's identical to ServiceIDEQ.
+func ServiceID(v uuid.UUID) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldEQ(FieldServiceID, v))
+}
+
+// Write applies equality check predicate on the "write" field. It's identical to WriteEQ.
+func Write(v bool) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldEQ(FieldWrite, v))
+}
+
+// ReuseSeconds applies equality check predicate on the "reuse_seconds" field. It's identical to ReuseSecondsEQ.
+func ReuseSeconds(v int) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldEQ(FieldReuseSeconds, v))
 }
 
 // CreatedAt applies equality check predicate on the "created_at" field. It's identical to CreatedAtEQ.
@@ -123,46 +138,6 @@ func OrgIDLT(v uuid.UUID) predicate.TrustRule {
 // OrgIDLTE applies the LTE predicate on the "org_id" field.
 func OrgIDLTE(v uuid.UUID) predicate.TrustRule {
 	return predicate.TrustRule(sql.FieldLTE(FieldOrgID, v))
-}
-
-// RegistryIDEQ applies the EQ predicate on the "registry_id" field.
-func RegistryIDEQ(v uuid.UUID) predicate.TrustRule {
-	return predicate.TrustRule(sql.FieldEQ(FieldRegistryID, v))
-}
-
-// RegistryIDNEQ applies the NEQ predicate on the "registry_id" field.
-func RegistryIDNEQ(v uuid.UUID) predicate.TrustRule {
-	return predicate.TrustRule(sql.FieldNEQ(FieldRegistryID, v))
-}
-
-// RegistryIDIn applies the In predicate on the "registry_id" field.
-func RegistryIDIn(vs ...uuid.UUID) predicate.TrustRule {
-	return predicate.TrustRule(sql.FieldIn(FieldRegistryID, vs...))
-}
-
-// RegistryIDNotIn applies the NotIn predicate on the "registry_id" field.
-func RegistryIDNotIn(vs ...uuid.UUID) predicate.TrustRule {
-	return predicate.TrustRule(sql.FieldNotIn(FieldRegistryID, vs...))
-}
-
-// RegistryIDGT applies the GT predicate on the "registry_id" field.
-func RegistryIDGT(v uuid.UUID) predicate.TrustRule {
-	return predicate.TrustRule(sql.FieldGT(FieldRegistryID, v))
-}
-
-// RegistryIDGTE applies the GTE predicate on the "registry_id" field.
-func RegistryIDGTE(v uuid.UUID) predicate.TrustRule {
-	return predicate.TrustRule(sql.FieldGTE(FieldRegistryID, v))
-}
-
-// RegistryIDLT applies the LT predicate on the "registry_id" field.
-func RegistryIDLT(v uuid.UUID) predicate.TrustRule {
-	return predicate.TrustRule(sql.FieldLT(FieldRegistryID, v))
-}
-
-// RegistryIDLTE applies the LTE predicate on the "registry_id" field.
-func RegistryIDLTE(v uuid.UUID) predicate.TrustRule {
-	return predicate.TrustRule(sql.FieldLTE(FieldRegistryID, v))
 }
 
 // NameEQ applies the EQ predicate on the "name" field.
@@ -230,6 +205,91 @@ func NameContainsFold(v string) predicate.TrustRule {
 	return predicate.TrustRule(sql.FieldContainsFold(FieldName, v))
 }
 
+// DescriptionEQ applies the EQ predicate on the "description" field.
+func DescriptionEQ(v string) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldEQ(FieldDescription, v))
+}
+
+// DescriptionNEQ applies the NEQ predicate on the "description" field.
+func DescriptionNEQ(v string) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldNEQ(FieldDescription, v))
+}
+
+// DescriptionIn applies the In predicate on the "description" field.
+func DescriptionIn(vs ...string) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldIn(FieldDescription, vs...))
+}
+
+// DescriptionNotIn applies the NotIn predicate on the "description" field.
+func DescriptionNotIn(vs ...string) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldNotIn(FieldDescription, vs...))
+}
+
+// DescriptionGT applies the GT predicate on the "description" field.
+func DescriptionGT(v string) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldGT(FieldDescription, v))
+}
+
+// DescriptionGTE applies the GTE predicate on the "description" field.
+func DescriptionGTE(v string) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldGTE(FieldDescription, v))
+}
+
+// DescriptionLT applies the LT predicate on the "description" field.
+func DescriptionLT(v string) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldLT(FieldDescription, v))
+}
+
+// DescriptionLTE applies the LTE predicate on the "description" field.
+func DescriptionLTE(v string) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldLTE(FieldDescription, v))
+}
+
+// DescriptionContains applies the Contains predicate on the "description" field.
+func DescriptionContains(v string) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldContains(FieldDescription, v))
+}
+
+// DescriptionHasPrefix applies the HasPrefix predicate on the "description" field.
+func DescriptionHasPrefix(v string) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldHasPrefix(FieldDescription, v))
+}
+
+// DescriptionHasSuffix applies the HasSuffix predicate on the "description" field.
+func DescriptionHasSuffix(v string) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldHasSuffix(FieldDescription, v))
+}
+
+// DescriptionEqualFold applies the EqualFold predicate on the "description" field.
+func DescriptionEqualFold(v string) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldEqualFold(FieldDescription, v))
+}
+
+// DescriptionContainsFold applies the ContainsFold predicate on the "description" field.
+func DescriptionContainsFold(v string) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldContainsFold(FieldDescription, v))
+}
+
+// ProviderEQ applies the EQ predicate on the "provider" field.
+func ProviderEQ(v Provider) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldEQ(FieldProvider, v))
+}
+
+// ProviderNEQ applies the NEQ predicate on the "provider" field.
+func ProviderNEQ(v Provider) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldNEQ(FieldProvider, v))
+}
+
+// ProviderIn applies the In predicate on the "provider" field.
+func ProviderIn(vs ...Provider) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldIn(FieldProvider, vs...))
+}
+
+// ProviderNotIn applies the NotIn predicate on the "provider" field.
+func ProviderNotIn(vs ...Provider) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldNotIn(FieldProvider, vs...))
+}
+
 // IssuerEQ applies the EQ predicate on the "issuer" field.
 func IssuerEQ(v string) predicate.TrustRule {
 	return predicate.TrustRule(sql.FieldEQ(FieldIssuer, v))
@@ -293,6 +353,106 @@ func IssuerEqualFold(v string) predicate.TrustRule {
 // IssuerContainsFold applies the ContainsFold predicate on the "issuer" field.
 func IssuerContainsFold(v string) predicate.TrustRule {
 	return predicate.TrustRule(sql.FieldContainsFold(FieldIssuer, v))
+}
+
+// ServiceIDEQ applies the EQ predicate on the "service_id" field.
+func ServiceIDEQ(v uuid.UUID) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldEQ(FieldServiceID, v))
+}
+
+// ServiceIDNEQ applies the NEQ predicate on the "service_id" field.
+func ServiceIDNEQ(v uuid.UUID) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldNEQ(FieldServiceID, v))
+}
+
+// ServiceIDIn applies the In predicate on the "service_id" field.
+func ServiceIDIn(vs ...uuid.UUID) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldIn(FieldServiceID, vs...))
+}
+
+// ServiceIDNotIn applies the NotIn predicate on the "service_id" field.
+func ServiceIDNotIn(vs ...uuid.UUID) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldNotIn(FieldServiceID, vs...))
+}
+
+// ServiceIDGT applies the GT predicate on the "service_id" field.
+func ServiceIDGT(v uuid.UUID) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldGT(FieldServiceID, v))
+}
+
+// ServiceIDGTE applies the GTE predicate on the "service_id" field.
+func ServiceIDGTE(v uuid.UUID) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldGTE(FieldServiceID, v))
+}
+
+// ServiceIDLT applies the LT predicate on the "service_id" field.
+func ServiceIDLT(v uuid.UUID) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldLT(FieldServiceID, v))
+}
+
+// ServiceIDLTE applies the LTE predicate on the "service_id" field.
+func ServiceIDLTE(v uuid.UUID) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldLTE(FieldServiceID, v))
+}
+
+// ServiceIDIsNil applies the IsNil predicate on the "service_id" field.
+func ServiceIDIsNil() predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldIsNull(FieldServiceID))
+}
+
+// ServiceIDNotNil applies the NotNil predicate on the "service_id" field.
+func ServiceIDNotNil() predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldNotNull(FieldServiceID))
+}
+
+// WriteEQ applies the EQ predicate on the "write" field.
+func WriteEQ(v bool) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldEQ(FieldWrite, v))
+}
+
+// WriteNEQ applies the NEQ predicate on the "write" field.
+func WriteNEQ(v bool) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldNEQ(FieldWrite, v))
+}
+
+// ReuseSecondsEQ applies the EQ predicate on the "reuse_seconds" field.
+func ReuseSecondsEQ(v int) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldEQ(FieldReuseSeconds, v))
+}
+
+// ReuseSecondsNEQ applies the NEQ predicate on the "reuse_seconds" field.
+func ReuseSecondsNEQ(v int) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldNEQ(FieldReuseSeconds, v))
+}
+
+// ReuseSecondsIn applies the In predicate on the "reuse_seconds" field.
+func ReuseSecondsIn(vs ...int) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldIn(FieldReuseSeconds, vs...))
+}
+
+// ReuseSecondsNotIn applies the NotIn predicate on the "reuse_seconds" field.
+func ReuseSecondsNotIn(vs ...int) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldNotIn(FieldReuseSeconds, vs...))
+}
+
+// ReuseSecondsGT applies the GT predicate on the "reuse_seconds" field.
+func ReuseSecondsGT(v int) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldGT(FieldReuseSeconds, v))
+}
+
+// ReuseSecondsGTE applies the GTE predicate on the "reuse_seconds" field.
+func ReuseSecondsGTE(v int) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldGTE(FieldReuseSeconds, v))
+}
+
+// ReuseSecondsLT applies the LT predicate on the "reuse_seconds" field.
+func ReuseSecondsLT(v int) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldLT(FieldReuseSeconds, v))
+}
+
+// ReuseSecondsLTE applies the LTE predicate on the "reuse_seconds" field.
+func ReuseSecondsLTE(v int) predicate.TrustRule {
+	return predicate.TrustRule(sql.FieldLTE(FieldReuseSeconds, v))
 }
 
 // CreatedAtEQ applies the EQ predicate on the "created_at" field.

@@ -10,16 +10,44 @@ import (
 	"time"
 
 	"sluice.dev/sluice/ent"
+	"sluice.dev/sluice/ent/cascade"
+	"sluice.dev/sluice/ent/finding"
 	"sluice.dev/sluice/ent/hold"
 	registry1 "sluice.dev/sluice/ent/registry"
 	"sluice.dev/sluice/tenants/access"
+	"sluice.dev/sluice/tenants/advisory"
 	"sluice.dev/sluice/tenants/audit"
 	"sluice.dev/sluice/tenants/coord"
+	finding1 "sluice.dev/sluice/tenants/finding"
 	"sluice.dev/sluice/tenants/intake"
 	"sluice.dev/sluice/tenants/license"
+	"sluice.dev/sluice/tenants/login"
+	"sluice.dev/sluice/tenants/org"
 	"sluice.dev/sluice/tenants/policy"
 	"sluice.dev/sluice/tenants/registry"
 )
+
+// A new group mapping: of a role, on the organization or on a registry, or of a team.
+type AddGroupMappingInput struct {
+	// Whose group.
+	IdentityProvider ID `json:"identityProvider"`
+	// The group, exactly as the provider writes it.
+	Group string `json:"group"`
+	// The name of the role; not together with a team.
+	Role *string `json:"role,omitempty"`
+	// The registry on which the role is; on the organization when not given.
+	Registry *ID `json:"registry,omitempty"`
+	// The name of the team; not together with a role.
+	Team *string `json:"team,omitempty"`
+}
+
+// The answer to addGroupMapping.
+type AddGroupMappingPayload struct {
+	// The new mapping, which counts from each person's next login on; null when there are user errors.
+	GroupMapping *login.Mapping `json:"groupMapping,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
 
 // A new rule.
 type AddRuleInput struct {
@@ -63,6 +91,14 @@ type AddRulePayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// A member to put into a team.
+type AddTeamMemberInput struct {
+	// Which team.
+	Team ID `json:"team"`
+	// Who.
+	Member ID `json:"member"`
+}
+
 // A new upstream of a registry.
 type AddUpstreamInput struct {
 	// Which registry.
@@ -85,6 +121,84 @@ type AddUpstreamPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// Of how many packages of an ecosystem an import changed the advisories.
+type AdvisoryChange struct {
+	// The ecosystem.
+	Ecosystem coord.Ecosystem `json:"ecosystem"`
+	// How many packages.
+	Packages int `json:"packages"`
+}
+
+// A page of advisories.
+type AdvisoryConnection struct {
+	// The advisories with their cursors.
+	Edges []*AdvisoryEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in all with this filter.
+	TotalCount int `json:"totalCount"`
+}
+
+// An advisory in a list.
+type AdvisoryEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The advisory.
+	Node *advisory.Detail `json:"node"`
+}
+
+// Which advisories.
+type AdvisoryFilter struct {
+	// With this text in the id, an alias or the summary.
+	Search *string `json:"search,omitempty"`
+	// Of exactly this feed only.
+	Feed *string `json:"feed,omitempty"`
+	// That name a package of this ecosystem only.
+	Ecosystem *coord.Ecosystem `json:"ecosystem,omitempty"`
+	// That name exactly this package only; normalized here, so give the ecosystem, too.
+	Package *string `json:"package,omitempty"`
+	// Of this severity only.
+	Severity *policy.Severity `json:"severity,omitempty"`
+	// About malware, or about anything else.
+	Malware *bool `json:"malware,omitempty"`
+	// Those that are withdrawn, or those in force.
+	Withdrawn *bool `json:"withdrawn,omitempty"`
+	// Changed at this time or later.
+	From *time.Time `json:"from,omitempty"`
+}
+
+// A page of imports of advisories.
+type AdvisoryImportConnection struct {
+	// The imports with their cursors.
+	Edges []*AdvisoryImportEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// An import of advisories in a list.
+type AdvisoryImportEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The import.
+	Node *advisory.Imported `json:"node"`
+}
+
+// Which imports of advisories.
+type AdvisoryImportFilter struct {
+	// Of exactly this feed only.
+	Feed *string `json:"feed,omitempty"`
+	// In this state only.
+	State *RunState `json:"state,omitempty"`
+}
+
+// The order of advisories.
+type AdvisoryOrder struct {
+	// By what.
+	By AdvisoryOrderBy `json:"by"`
+	// Which way.
+	Direction Direction `json:"direction"`
+}
+
 // A package that an advisory is about.
 type AdvisoryPackage struct {
 	// The ecosystem.
@@ -93,6 +207,16 @@ type AdvisoryPackage struct {
 	Name string `json:"name"`
 	// The versions that fix it, ascending.
 	FixedIn []string `json:"fixedIn"`
+}
+
+// The approval of a request to join.
+type ApproveJoinRequestInput struct {
+	// Which one.
+	JoinRequest ID `json:"joinRequest"`
+	// Their first roles, for each of which you need grant:manage there and all that it allows; member on the organization when not given.
+	Roles []*RoleInput `json:"roles,omitempty"`
+	// The teams that they will be in, whose roles you must be able to give.
+	Teams []*ID `json:"teams,omitempty"`
 }
 
 // The approval of a staged version.
@@ -107,6 +231,16 @@ type ApproveStagedVersionPayload struct {
 	Version *Version `json:"version,omitempty"`
 	// Why it cannot be published.
 	UserErrors []*UserError `json:"userErrors"`
+}
+
+// How far the chain over the audit events is.
+type AuditChain struct {
+	// The last seal; null while there is none.
+	Last *audit.Seal `json:"last,omitempty"`
+	// The head, as verifyAudit takes it: keep it elsewhere. Null while there is none.
+	Head *string `json:"head,omitempty"`
+	// How many events wait to be sealed.
+	Waiting int `json:"waiting"`
 }
 
 // A page of audit events.
@@ -131,8 +265,14 @@ type AuditEventFilter struct {
 	Registry *ID `json:"registry,omitempty"`
 	// Of exactly this action only.
 	Action *string `json:"action,omitempty"`
+	// Of actions that begin with this only, for example token:.
+	ActionPrefix *string `json:"actionPrefix,omitempty"`
 	// By exactly this actor only.
 	Actor *string `json:"actor,omitempty"`
+	// By this kind of actor only: MEMBER, TOKEN, OPERATOR or SYSTEM.
+	ActorKind *string `json:"actorKind,omitempty"`
+	// From exactly this address only.
+	IP *string `json:"ip,omitempty"`
 	// About this sort of thing only.
 	ObjectType *string `json:"objectType,omitempty"`
 	// About this thing only.
@@ -141,6 +281,114 @@ type AuditEventFilter struct {
 	From *time.Time `json:"from,omitempty"`
 	// Done before this time.
 	To *time.Time `json:"to,omitempty"`
+}
+
+// A place where the chain does not hold.
+type AuditFault struct {
+	// The number of the seal; null for an event without one.
+	Seq *int `json:"seq,omitempty"`
+	// The id of the event; null when there is none.
+	Event *ID `json:"event,omitempty"`
+	// The time that the event, or else the seal, gives; null when there is neither.
+	At *time.Time `json:"at,omitempty"`
+	// What is wrong.
+	Message string `json:"message"`
+}
+
+// Whether the audit events are as they were written.
+type AuditReport struct {
+	// Whether no place was found where they are not.
+	Holds bool `json:"holds"`
+	// How many events are sealed.
+	Sealed int `json:"sealed"`
+	// How many wait to be sealed.
+	Waiting int `json:"waiting"`
+	// The head of the chain; null while there is none.
+	Head *string `json:"head,omitempty"`
+	// The places that do not hold, in the order of the chain; at most 100.
+	Faults []*AuditFault `json:"faults"`
+}
+
+// A host name for the organization, or one of its registries.
+type BindHostInput struct {
+	// Without scheme, port and path, for example npm.acme.example.
+	Host string `json:"host"`
+	// The registry at its root; the organization when not given.
+	Registry *ID `json:"registry,omitempty"`
+}
+
+// The answer to bindHost.
+type BindHostPayload struct {
+	// The host name; null when there are user errors.
+	HostName *org.HostName `json:"hostName,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A page of break-glass links.
+type BreakGlassLinkConnection struct {
+	// The break-glass links with their cursors.
+	Edges []*BreakGlassLinkEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A break-glass link in a list.
+type BreakGlassLinkEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The break-glass link.
+	Node *login.BreakGlassLink `json:"node"`
+}
+
+// A page of cascades.
+type CascadeConnection struct {
+	// The cascades with their cursors.
+	Edges []*CascadeEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in all with this filter.
+	TotalCount int `json:"totalCount"`
+}
+
+// A cascade in a list.
+type CascadeEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The cascade.
+	Node *ent.Cascade `json:"node"`
+}
+
+// Which cascades.
+type CascadeFilter struct {
+	// That carry this only.
+	Action *cascade.Action `json:"action,omitempty"`
+	// True for those that run, false for those that are done.
+	Running *bool `json:"running,omitempty"`
+	// Of this ecosystem only.
+	Ecosystem *coord.Ecosystem `json:"ecosystem,omitempty"`
+	// About packages of exactly this name only.
+	Package *string `json:"package,omitempty"`
+}
+
+// Which claims of an id token say what.
+type ClaimNames struct {
+	// The e-mail address; email unless it was changed.
+	Email string `json:"email"`
+	// The person's name; name unless it was changed.
+	Name string `json:"name"`
+	// The groups; groups unless it was changed.
+	Groups string `json:"groups"`
+}
+
+// Which claims say what; standard ones when not given.
+type ClaimNamesInput struct {
+	// The e-mail address.
+	Email *string `json:"email,omitempty"`
+	// The person's name.
+	Name *string `json:"name,omitempty"`
+	// The groups.
+	Groups *string `json:"groups,omitempty"`
 }
 
 // A new firewall.
@@ -161,6 +409,52 @@ type CreateFirewallPayload struct {
 	Registry *ent.Registry `json:"registry,omitempty"`
 	// What is wrong with the input.
 	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A new identity provider.
+type CreateIdentityProviderInput struct {
+	// 1 to 32 of a-z, 0-9 and - between them; becomes part of the redirect URI and never changes.
+	Name string `json:"name"`
+	// As the login page shows it; the name when not given.
+	Title *string `json:"title,omitempty"`
+	// An https address, exactly as the provider writes it.
+	Issuer string `json:"issuer"`
+	// The client id there.
+	ClientID string `json:"clientId"`
+	// The client secret there; none for a public client. It cannot be read again.
+	ClientSecret *string `json:"clientSecret,omitempty"`
+	// What to ask for besides openid; profile and email when not given.
+	Scopes []string `json:"scopes,omitempty"`
+	// The e-mail domains that it speaks for.
+	Domains []string `json:"domains,omitempty"`
+	// Which claims say what.
+	Claims *ClaimNamesInput `json:"claims,omitempty"`
+	// Whether people who are no members become some by logging in.
+	Joins bool `json:"joins"`
+	// The role that they get; member when not given.
+	JoinRole *string `json:"joinRole,omitempty"`
+	// Whether the platform's provider opens nothing here while this one is enabled.
+	Exclusive bool `json:"exclusive"`
+	// Whether people can log in by it at once; test it first.
+	Enabled bool `json:"enabled"`
+}
+
+// The answer to createIdentityProvider.
+type CreateIdentityProviderPayload struct {
+	// The new provider; null when there are user errors.
+	IdentityProvider *login.Provider `json:"identityProvider,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A new member.
+type CreateMemberInput struct {
+	// Unique in the organization.
+	Email string `json:"email"`
+	// As people read it.
+	Name string `json:"name"`
+	// Their first roles, for each of which you need grant:manage there and all that it allows; member on the organization when not given.
+	Roles []*RoleInput `json:"roles,omitempty"`
 }
 
 // A new package registry.
@@ -209,6 +503,26 @@ type CreateRemotePayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// A new role.
+type CreateRoleInput struct {
+	// 1 to 64 of a-z, 0-9 and - between them, for example release-team; never changes.
+	Name string `json:"name"`
+	// What it is for; at most 500 characters.
+	Description string `json:"description"`
+	// What it allows; at least one action.
+	Actions []string `json:"actions"`
+}
+
+// A new service account.
+type CreateServiceAccountInput struct {
+	// Unique in the organization.
+	Name string `json:"name"`
+	// What it is for; at most 500 characters.
+	Description string `json:"description"`
+	// Its first roles, for each of which you need grant:manage there and all that it allows.
+	Roles []*RoleInput `json:"roles,omitempty"`
+}
+
 // A new service token.
 type CreateServiceTokenInput struct {
 	// To recognise it by.
@@ -217,10 +531,24 @@ type CreateServiceTokenInput struct {
 	Write bool `json:"write"`
 	// The registries that it is limited to; wherever its roles are when not given.
 	Registries []*ID `json:"registries,omitempty"`
+	// The patterns of package names that it may write to, and it may then change nothing else; no limit when not given.
+	Packages []string `json:"packages,omitempty"`
+	// The networks that it may come from, as CIDR ranges or addresses; no limit when not given.
+	Networks []string `json:"networks,omitempty"`
+	// The service account that it is of and whose roles it has; it then has no roles of its own.
+	ServiceAccount *ID `json:"serviceAccount,omitempty"`
 	// When it ends by itself; never when not given.
 	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
-	// What it may do; for each, you need grant:manage there and all that the role allows.
+	// What it may do when it is of no service account; for each, you need grant:manage there and all that the role allows.
 	Roles []*RoleInput `json:"roles,omitempty"`
+}
+
+// A new team.
+type CreateTeamInput struct {
+	// Unique in the organization.
+	Name string `json:"name"`
+	// What it is for; at most 500 characters.
+	Description string `json:"description"`
 }
 
 // A new personal token.
@@ -231,6 +559,10 @@ type CreateTokenInput struct {
 	Write bool `json:"write"`
 	// The registries that it is limited to; wherever you may when not given.
 	Registries []*ID `json:"registries,omitempty"`
+	// The patterns of package names that it may write to, and it may then change nothing else; no limit when not given.
+	Packages []string `json:"packages,omitempty"`
+	// The networks that it may come from, as CIDR ranges or addresses; no limit when not given.
+	Networks []string `json:"networks,omitempty"`
 	// When it ends by itself; never when not given.
 	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
 }
@@ -245,6 +577,20 @@ type CreateTokenPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// A new trust rule.
+type CreateTrustRuleInput struct {
+	// What it says.
+	Rule *TrustRuleInput `json:"rule"`
+}
+
+// The answer to createTrustRule.
+type CreateTrustRulePayload struct {
+	// The new trust rule; null when there are user errors.
+	TrustRule *access.TrustRule `json:"trustRule,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What a remote wants to see. It is stored encrypted and never shown.
 type CredentialInput struct {
 	// A bearer token; used when it is set.
@@ -253,6 +599,18 @@ type CredentialInput struct {
 	Username *string `json:"username,omitempty"`
 	// The password of that user.
 	Password *string `json:"password,omitempty"`
+}
+
+// The end of a membership.
+type DeactivateMemberInput struct {
+	// Whose.
+	Member ID `json:"member"`
+}
+
+// The end of a service account.
+type DeactivateServiceAccountInput struct {
+	// Which one.
+	ServiceAccount ID `json:"serviceAccount"`
 }
 
 // A page of decisions.
@@ -281,10 +639,42 @@ type DecisionFilter struct {
 	Version *string `json:"version,omitempty"`
 	// Of this effect only.
 	Effect *policy.Effect `json:"effect,omitempty"`
+	// Of this ecosystem only.
+	Ecosystem *coord.Ecosystem `json:"ecosystem,omitempty"`
+	// In this only: in lists, or for files.
+	Channel *Channel `json:"channel,omitempty"`
 	// Made at this time or later.
 	From *time.Time `json:"from,omitempty"`
 	// Made before this time.
 	To *time.Time `json:"to,omitempty"`
+}
+
+// The end of an identity provider.
+type DeleteIdentityProviderInput struct {
+	// Which one. Its sessions end; roles that people have by their groups stay.
+	IdentityProvider ID `json:"identityProvider"`
+}
+
+// The answer to deleteIdentityProvider.
+type DeleteIdentityProviderPayload struct {
+	// The id of the provider, which is of no use now; null when there are user errors.
+	IdentityProvider *ID `json:"identityProvider,omitempty"`
+	// Why it cannot be deleted.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// The end of the organization.
+type DeleteOrganizationInput struct {
+	// Its slug, repeated so that nobody deletes it by mistake.
+	Slug string `json:"slug"`
+}
+
+// The answer to deleteOrganization.
+type DeleteOrganizationPayload struct {
+	// Until when an owner can bring it back; null when there are user errors.
+	RestorableUntil *time.Time `json:"restorableUntil,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // The deletion of a registry.
@@ -297,6 +687,48 @@ type DeleteRegistryInput struct {
 type DeleteRegistryPayload struct {
 	// The registry, which is deleted now; null when there are user errors.
 	Registry *ent.Registry `json:"registry,omitempty"`
+	// Why it cannot be deleted.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// The end of a custom role.
+type DeleteRoleInput struct {
+	// The name of the role, which nobody may have.
+	Name string `json:"name"`
+}
+
+// The answer to deleteRole.
+type DeleteRolePayload struct {
+	// The name of the role, which is gone; null when there are user errors.
+	Name *string `json:"name,omitempty"`
+	// Why it cannot be deleted.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// The end of a team.
+type DeleteTeamInput struct {
+	// Which one.
+	Team ID `json:"team"`
+}
+
+// The answer to deleteTeam.
+type DeleteTeamPayload struct {
+	// The id of the team, which is gone; null when there are user errors.
+	Team *ID `json:"team,omitempty"`
+	// Why it cannot be deleted.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// The end of a trust rule.
+type DeleteTrustRuleInput struct {
+	// Which one.
+	TrustRule ID `json:"trustRule"`
+}
+
+// The answer to deleteTrustRule.
+type DeleteTrustRulePayload struct {
+	// The id of the trust rule, which is of no use now; null when there are user errors.
+	TrustRule *ID `json:"trustRule,omitempty"`
 	// Why it cannot be deleted.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -371,6 +803,138 @@ type DropStagedVersionPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// The end of a session.
+type EndSessionInput struct {
+	// Which one.
+	Session ID `json:"session"`
+}
+
+// The answer to endSession.
+type EndSessionPayload struct {
+	// The id of the session; null when there are user errors.
+	Session *ID `json:"session,omitempty"`
+	// Why it cannot be ended.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// The end of all sessions of a member.
+type EndSessionsInput struct {
+	// Whose; your own when not given.
+	Member *ID `json:"member,omitempty"`
+	// A session that lasts on.
+	Except *ID `json:"except,omitempty"`
+}
+
+// The answer to endSessions.
+type EndSessionsPayload struct {
+	// How many have ended.
+	Ended int `json:"ended"`
+	// Why they cannot be ended.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A page of findings.
+type FindingConnection struct {
+	// The findings with their cursors.
+	Edges []*FindingEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in all with this filter.
+	TotalCount int `json:"totalCount"`
+}
+
+// A finding in a list.
+type FindingEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The finding.
+	Node *ent.Finding `json:"node"`
+}
+
+// Which findings.
+type FindingFilter struct {
+	// True for those that are open, false for those that have ended.
+	Open *bool `json:"open,omitempty"`
+	// True for those that somebody accepted, false for the others.
+	Acknowledged *bool `json:"acknowledged,omitempty"`
+	// Of this kind only.
+	Kind *finding.Kind `json:"kind,omitempty"`
+	// Of this severity only.
+	Severity *policy.Severity `json:"severity,omitempty"`
+	// Of this ecosystem only.
+	Ecosystem *coord.Ecosystem `json:"ecosystem,omitempty"`
+	// On packages of exactly this name only.
+	Package *string `json:"package,omitempty"`
+	// On exactly this version only.
+	Version *string `json:"version,omitempty"`
+	// With exactly this reference only, for example an advisory's id.
+	Reference *string `json:"reference,omitempty"`
+}
+
+// A page of grants.
+type GrantConnection struct {
+	// The grants with their cursors.
+	Edges []*GrantEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in all with this filter.
+	TotalCount int `json:"totalCount"`
+}
+
+// A grant in a list.
+type GrantEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The grant.
+	Node *access.RoleGrant `json:"node"`
+}
+
+// Which grants.
+type GrantFilter struct {
+	// To this member, team, service account or token itself.
+	Principal *ID `json:"principal,omitempty"`
+	// On this registry itself.
+	Registry *ID `json:"registry,omitempty"`
+	// Of this role.
+	Role *string `json:"role,omitempty"`
+	// True for those on the whole organization only.
+	Everywhere bool `json:"everywhere"`
+}
+
+// A role to give.
+type GrantRoleInput struct {
+	// An active member, service token, team or service account.
+	Principal ID `json:"principal"`
+	// The name of the role.
+	Role string `json:"role"`
+	// On which registry; on the whole organization when not given.
+	Registry *ID `json:"registry,omitempty"`
+}
+
+// The answer to grantRole.
+type GrantRolePayload struct {
+	// The grant; null when there are user errors.
+	Grant *access.RoleGrant `json:"grant,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A page of group mappings.
+type GroupMappingConnection struct {
+	// The group mappings with their cursors.
+	Edges []*GroupMappingEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A group mapping in a list.
+type GroupMappingEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The group mapping.
+	Node *login.Mapping `json:"node"`
+}
+
 // A page of holds.
 type HoldConnection struct {
 	// The holds with their cursors.
@@ -397,6 +961,132 @@ type HoldFilter struct {
 	Cause *hold.Cause `json:"cause,omitempty"`
 	// On packages of exactly this name only.
 	Package *string `json:"package,omitempty"`
+	// That name exactly this version only, not a range or the whole package.
+	Version *string `json:"version,omitempty"`
+	// With this text in the name of the package.
+	Search *string `json:"search,omitempty"`
+}
+
+// The proof in DNS that a host name is the organization's own.
+type HostProof struct {
+	// The name of the record.
+	Name string `json:"name"`
+	// The type of the record: TXT.
+	Type string `json:"type"`
+	// Its text.
+	Value string `json:"value"`
+}
+
+// A page of identity providers.
+type IdentityProviderConnection struct {
+	// The identity providers with their cursors.
+	Edges []*IdentityProviderEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// An identity provider in a list.
+type IdentityProviderEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The identity provider.
+	Node *login.Provider `json:"node"`
+}
+
+// A page of invitations.
+type InvitationConnection struct {
+	// The invitations with their cursors.
+	Edges []*InvitationEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in all with this filter.
+	TotalCount int `json:"totalCount"`
+}
+
+// An invitation in a list.
+type InvitationEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The invitation.
+	Node *access.Invitation `json:"node"`
+}
+
+// Which invitations.
+type InvitationFilter struct {
+	// With this text in the address or the name.
+	Search *string `json:"search,omitempty"`
+	// In this state only.
+	State *access.InvitationState `json:"state,omitempty"`
+}
+
+// The answer to inviteMember and resendInvitation.
+type InvitationPayload struct {
+	// The invitation as it is now; null when there are user errors.
+	Invitation *access.Invitation `json:"invitation,omitempty"`
+	// The secret for the link to the person, shown this once; null when there are user errors. An earlier one is of no use now.
+	Secret *string `json:"secret,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// An invitation to become a member.
+type InviteMemberInput struct {
+	// The address of the person.
+	Email string `json:"email"`
+	// As people read it.
+	Name string `json:"name"`
+	// Their first roles, for each of which you need grant:manage there and all that it allows; member on the organization when not given.
+	Roles []*RoleInput `json:"roles,omitempty"`
+	// The teams that they will be in, whose roles you must be able to give.
+	Teams []*ID `json:"teams,omitempty"`
+}
+
+// A page of requests to join.
+type JoinRequestConnection struct {
+	// The requests to join with their cursors.
+	Edges []*JoinRequestEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in all with this filter.
+	TotalCount int `json:"totalCount"`
+}
+
+// A request to join in a list.
+type JoinRequestEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The request to join.
+	Node *access.JoinRequest `json:"node"`
+}
+
+// Which requests to join.
+type JoinRequestFilter struct {
+	// With this text in the address or the name.
+	Search *string `json:"search,omitempty"`
+	// In this state only.
+	State *access.JoinRequestState `json:"state,omitempty"`
+}
+
+// The answer to approveJoinRequest and refuseJoinRequest.
+type JoinRequestPayload struct {
+	// The request as it is now; null when there are user errors.
+	JoinRequest *access.JoinRequest `json:"joinRequest,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// The end of your own membership.
+type LeaveOrganizationInput struct {
+	// The slug of the organization, repeated so that nobody leaves by mistake.
+	Slug string `json:"slug"`
+}
+
+// The answer to leaveOrganization.
+type LeaveOrganizationPayload struct {
+	// Your id as a member, which you are no more; null when there are user errors.
+	Member *ID `json:"member,omitempty"`
+	// Why you cannot leave.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // An entry of a lock file that no registry can bring in.
@@ -467,12 +1157,30 @@ type LiftTombstonePayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// A page of linked accounts.
+type LinkedAccountConnection struct {
+	// The linked accounts with their cursors.
+	Edges []*LinkedAccountEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A linked account in a list.
+type LinkedAccountEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The linked account.
+	Node *login.Identity `json:"node"`
+}
+
 // A page of members.
 type MemberConnection struct {
 	// The members with their cursors.
 	Edges []*MemberEdge `json:"edges"`
 	// Where the page lies.
 	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in all with this filter.
+	TotalCount int `json:"totalCount"`
 }
 
 // A member in a list.
@@ -483,8 +1191,44 @@ type MemberEdge struct {
 	Node *access.Member `json:"node"`
 }
 
+// Which members.
+type MemberFilter struct {
+	// With this text in the address or the name.
+	Search *string `json:"search,omitempty"`
+	// Of this status only.
+	Status *MemberStatus `json:"status,omitempty"`
+	// In this team.
+	Team *ID `json:"team,omitempty"`
+	// With this role, on the organization or a registry, themselves or by a team.
+	Role *string `json:"role,omitempty"`
+}
+
+// The order of members.
+type MemberOrder struct {
+	// By what.
+	By access.MemberOrder `json:"by"`
+	// Which way.
+	Direction Direction `json:"direction"`
+}
+
+// The answer to the mutations of a member.
+type MemberPayload struct {
+	// The member as they are now; null when there are user errors.
+	Member *access.Member `json:"member,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // What can be done. Each mutation is one transaction, with its audit event.
 type Mutation struct {
+}
+
+// The order of teams and of service accounts.
+type NameOrder struct {
+	// By what.
+	By access.NameOrder `json:"by"`
+	// Which way.
+	Direction Direction `json:"direction"`
 }
 
 // A page of overrides.
@@ -515,6 +1259,20 @@ type NewRemoteInput struct {
 	Internal bool `json:"internal"`
 	// Other hosts that its files may come from.
 	FileHosts []string `json:"fileHosts,omitempty"`
+}
+
+// What an organization uses of its quota.
+type OrganizationUsage struct {
+	// Registries that are not deleted; archived ones count.
+	Registries int `json:"registries"`
+	// Bytes that its versions and remembered documents name, each digest once, as last measured.
+	Storage float64 `json:"storage"`
+	// When storage was measured; null when it never was.
+	MeasuredAt *time.Time `json:"measuredAt,omitempty"`
+	// What it may use.
+	Quota *Quota `json:"quota"`
+	// A sentence about each quota of which 80 percent are used, or more.
+	Warnings []string `json:"warnings"`
 }
 
 // A page of owned names.
@@ -599,6 +1357,14 @@ type PullEdge struct {
 	Cursor string `json:"cursor"`
 	// The pull.
 	Node *ent.Pull `json:"node"`
+}
+
+// Which pulls.
+type PullFilter struct {
+	// True for those that run, false for those that have ended.
+	Running *bool `json:"running,omitempty"`
+	// With this text in where the list comes from.
+	Search *string `json:"search,omitempty"`
 }
 
 // A page of a pull's versions.
@@ -723,6 +1489,34 @@ type QuarantineVersionInput struct {
 type Query struct {
 }
 
+// Bounds of what an organization uses. The operator sets them.
+type Quota struct {
+	// Registries; null for no bound.
+	Registries *int `json:"registries,omitempty"`
+	// Bytes; null for no bound.
+	Storage *float64 `json:"storage,omitempty"`
+	// Requests per second, on each node; null for no bound.
+	RequestsPerSecond *int `json:"requestsPerSecond,omitempty"`
+}
+
+// The return of a member.
+type ReactivateMemberInput struct {
+	// Who.
+	Member ID `json:"member"`
+}
+
+// The return of a service account.
+type ReactivateServiceAccountInput struct {
+	// Which one.
+	ServiceAccount ID `json:"serviceAccount"`
+}
+
+// The refusal of a request to join.
+type RefuseJoinRequestInput struct {
+	// Which one.
+	JoinRequest ID `json:"joinRequest"`
+}
+
 // A page of registries.
 type RegistryConnection struct {
 	// The registries with their cursors.
@@ -817,6 +1611,28 @@ type RemoteEdge struct {
 	Node *ent.Remote `json:"node"`
 }
 
+// The order of remotes.
+type RemoteOrder struct {
+	// By what.
+	By RemoteOrderBy `json:"by"`
+	// Which way.
+	Direction Direction `json:"direction"`
+}
+
+// The end of a group mapping.
+type RemoveGroupMappingInput struct {
+	// Which one. Whoever has the role or is in the team by it alone loses that at once.
+	GroupMapping ID `json:"groupMapping"`
+}
+
+// The answer to removeGroupMapping.
+type RemoveGroupMappingPayload struct {
+	// The id of the mapping, which is of no use now; null when there are user errors.
+	GroupMapping *ID `json:"groupMapping,omitempty"`
+	// Why it cannot be removed.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // The end of a rule.
 type RemoveRuleInput struct {
 	// Which rule.
@@ -849,6 +1665,14 @@ type RemoveTagPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// A member to take out of a team.
+type RemoveTeamMemberInput struct {
+	// Which team.
+	Team ID `json:"team"`
+	// Who.
+	Member ID `json:"member"`
+}
+
 // The end of an upstream.
 type RemoveUpstreamInput struct {
 	// Which edge.
@@ -879,6 +1703,48 @@ type ReorderUpstreamsPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// An invitation to send again.
+type ResendInvitationInput struct {
+	// Which one.
+	Invitation ID `json:"invitation"`
+}
+
+// A pattern of package names that the organization owns.
+type ReservedPatternInput struct {
+	// The ecosystem in which it owns them.
+	Ecosystem coord.Ecosystem `json:"ecosystem"`
+	// A name, or a name with wildcards, for example @acme/*.
+	Pattern string `json:"pattern"`
+}
+
+// An invitation to take back.
+type RevokeInvitationInput struct {
+	// Which one.
+	Invitation ID `json:"invitation"`
+}
+
+// The answer to revokeInvitation.
+type RevokeInvitationPayload struct {
+	// The invitation as it is now; null when there are user errors.
+	Invitation *access.Invitation `json:"invitation,omitempty"`
+	// Why it cannot be taken back.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A role to take away.
+type RevokeRoleInput struct {
+	// Which grant.
+	Grant ID `json:"grant"`
+}
+
+// The answer to revokeRole.
+type RevokeRolePayload struct {
+	// The id of the grant, which is gone; null when there are user errors.
+	Grant *ID `json:"grant,omitempty"`
+	// Why it cannot be taken away.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // The end of a token.
 type RevokeTokenInput struct {
 	// Which one.
@@ -899,6 +1765,90 @@ type RoleInput struct {
 	Role string `json:"role"`
 	// On which registry; on the organization when not given.
 	Registry *ID `json:"registry,omitempty"`
+}
+
+// The answer to createRole and updateRole.
+type RolePayload struct {
+	// The role as it is now; null when there are user errors.
+	Role *access.Role `json:"role,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A page of scans.
+type ScanConnection struct {
+	// The scans with their cursors.
+	Edges []*ScanEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A scan in a list.
+type ScanEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The scan.
+	Node *finding1.Scan `json:"node"`
+}
+
+// Which scans.
+type ScanFilter struct {
+	// In this state only.
+	State *RunState `json:"state,omitempty"`
+	// Of exactly this scanner only.
+	Scanner *string `json:"scanner,omitempty"`
+	// Of this ecosystem only.
+	Ecosystem *coord.Ecosystem `json:"ecosystem,omitempty"`
+}
+
+// A page of service accounts.
+type ServiceAccountConnection struct {
+	// The service accounts with their cursors.
+	Edges []*ServiceAccountEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in all with this filter.
+	TotalCount int `json:"totalCount"`
+}
+
+// A service account in a list.
+type ServiceAccountEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The service account.
+	Node *access.ServiceAccount `json:"node"`
+}
+
+// Which service accounts.
+type ServiceAccountFilter struct {
+	// With this text in the name.
+	Search *string `json:"search,omitempty"`
+	// True for active ones, false for deactivated ones.
+	Active *bool `json:"active,omitempty"`
+}
+
+// The answer to the mutations of a service account.
+type ServiceAccountPayload struct {
+	// The service account as it is now; null when there are user errors.
+	ServiceAccount *access.ServiceAccount `json:"serviceAccount,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A page of sessions.
+type SessionConnection struct {
+	// The sessions with their cursors.
+	Edges []*SessionEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A session in a list.
+type SessionEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The session.
+	Node *login.Session `json:"node"`
 }
 
 // Where a registry forwards to.
@@ -967,7 +1917,7 @@ type StagedVersionConnection struct {
 	Edges []*StagedVersionEdge `json:"edges"`
 	// Where the page lies.
 	PageInfo *PageInfo `json:"pageInfo"`
-	// How many wait in all.
+	// How many wait in all with this search.
 	TotalCount int `json:"totalCount"`
 }
 
@@ -979,8 +1929,77 @@ type StagedVersionEdge struct {
 	Node *intake.Staged `json:"node"`
 }
 
-// What can be followed, as server-sent events.
+// What can be followed, as server-sent events. A stream ends within a second when
+// its right, its login or token, or the organization ends: with a last answer that
+// says why in its errors, and then the event complete. So it ends, with
+// UNAVAILABLE, when things happen faster than they are read: subscribe again, and
+// read the list of what was missed. One subject has at most 20 streams, one
+// organization 500.
 type Subscription struct {
+}
+
+// A page of teams.
+type TeamConnection struct {
+	// The teams with their cursors.
+	Edges []*TeamEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in all with this filter.
+	TotalCount int `json:"totalCount"`
+}
+
+// A team in a list.
+type TeamEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The team.
+	Node *access.Team `json:"node"`
+}
+
+// Which teams.
+type TeamFilter struct {
+	// With this text in the name.
+	Search *string `json:"search,omitempty"`
+}
+
+// A page of memberships.
+type TeamMembershipConnection struct {
+	// The memberships with their cursors.
+	Edges []*TeamMembershipEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in all.
+	TotalCount int `json:"totalCount"`
+}
+
+// A membership in a list.
+type TeamMembershipEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The membership.
+	Node *access.Membership `json:"node"`
+}
+
+// The answer to the mutations of a team.
+type TeamPayload struct {
+	// The team as it is now; null when there are user errors.
+	Team *access.Team `json:"team,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A test of an identity provider.
+type TestIdentityProviderInput struct {
+	// Which one, enabled or not.
+	IdentityProvider ID `json:"identityProvider"`
+}
+
+// The answer to testIdentityProvider.
+type TestIdentityProviderPayload struct {
+	// What was found; null when there are user errors.
+	Report *login.Report `json:"report,omitempty"`
+	// Why it cannot be tested.
+	UserErrors []*UserError `json:"userErrors"`
 }
 
 // A page of tokens.
@@ -989,6 +2008,8 @@ type TokenConnection struct {
 	Edges []*TokenEdge `json:"edges"`
 	// Where the page lies.
 	PageInfo *PageInfo `json:"pageInfo"`
+	// How many there are in all with this filter.
+	TotalCount int `json:"totalCount"`
 }
 
 // A token in a list.
@@ -999,6 +2020,20 @@ type TokenEdge struct {
 	Node *access.Token `json:"node"`
 }
 
+// Which tokens.
+type TokenFilter struct {
+	// With this text in the name.
+	Search *string `json:"search,omitempty"`
+	// Personal ones of this member.
+	Member *ID `json:"member,omitempty"`
+	// Those of this service account.
+	ServiceAccount *ID `json:"serviceAccount,omitempty"`
+	// In this state only.
+	State *access.TokenState `json:"state,omitempty"`
+	// True for valid ones that end within 7 days only.
+	Expiring bool `json:"expiring"`
+}
+
 // A token, as those see it who may not manage it.
 type TokenName struct {
 	// As its maker called it.
@@ -1007,6 +2042,14 @@ type TokenName struct {
 	Hint string `json:"hint"`
 	// The e-mail address of the owner of a personal token; null for a service token.
 	Member *string `json:"member,omitempty"`
+}
+
+// The order of tokens.
+type TokenOrder struct {
+	// By what.
+	By access.TokenOrder `json:"by"`
+	// Which way.
+	Direction Direction `json:"direction"`
 }
 
 // A page of tombstones.
@@ -1027,6 +2070,127 @@ type TombstoneEdge struct {
 	Node *ent.Tombstone `json:"node"`
 }
 
+// Which tombstones.
+type TombstoneFilter struct {
+	// True for those in force, false for those lifted.
+	Open *bool `json:"open,omitempty"`
+	// Of this ecosystem only.
+	Ecosystem *coord.Ecosystem `json:"ecosystem,omitempty"`
+	// Of packages of exactly this name only.
+	Package *string `json:"package,omitempty"`
+	// Of exactly this version only.
+	Version *string `json:"version,omitempty"`
+}
+
+// A new owner in your place.
+type TransferOwnershipInput struct {
+	// Another active member.
+	Member ID `json:"member"`
+}
+
+// The answer to transferOwnership.
+type TransferOwnershipPayload struct {
+	// The new owner; null when there are user errors.
+	Member *access.Member `json:"member,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A claim of an identity token and the value that it must have.
+type TrustClaim struct {
+	// The name of the claim.
+	Name string `json:"name"`
+	// The value. A * at the end stands for any text, one before that for a text without /, : and @. In claims that say who it is, a *
+	// comes right after one of those, and ids have none.
+	Value string `json:"value"`
+}
+
+// A claim and its value.
+type TrustClaimInput struct {
+	// The name of the claim, such as repository.
+	Name string `json:"name"`
+	// The value, such as acme/widgets; see TrustClaim for * in it.
+	Value string `json:"value"`
+}
+
+// A page of trust rules.
+type TrustRuleConnection struct {
+	// The trust rules with their cursors.
+	Edges []*TrustRuleEdge `json:"edges"`
+	// Where the page lies.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A trust rule in a list.
+type TrustRuleEdge struct {
+	// To continue after it.
+	Cursor string `json:"cursor"`
+	// The trust rule.
+	Node *access.TrustRule `json:"node"`
+}
+
+// Which trust rules.
+type TrustRuleFilter struct {
+	// That reach this registry; needs registry:update there.
+	Registry *ID `json:"registry,omitempty"`
+	// Of the service account with this name; needs token:manage.
+	ServiceAccount *string `json:"serviceAccount,omitempty"`
+	// Of exactly this issuer.
+	Issuer *string `json:"issuer,omitempty"`
+	// Of this kind of service.
+	Provider *access.TrustProvider `json:"provider,omitempty"`
+	// With this text in the name, in any case.
+	Search *string `json:"search,omitempty"`
+}
+
+// What a trust rule says.
+type TrustRuleInput struct {
+	// Unique in the organization; at most 100 characters.
+	Name string `json:"name"`
+	// What it is for; at most 500 characters.
+	Description string `json:"description"`
+	// What kind of service the issuer is. Of one that is known, only the claims that it has can be named.
+	Provider access.TrustProvider `json:"provider"`
+	// The issuer, an https address exactly as its tokens name it; needed for OTHER and for self-managed installations.
+	Issuer *string `json:"issuer,omitempty"`
+	// What an identity token must say; 1 to 20 claims, of which at least one that says whose it is, without a *.
+	Claims []*TrustClaimInput `json:"claims"`
+	// The name of the service account whose rights the tokens shall have.
+	ServiceAccount *string `json:"serviceAccount,omitempty"`
+	// The registries that the tokens shall reach, at most 50; with a service account, those that they are limited to.
+	Registries []*ID `json:"registries,omitempty"`
+	// Whether the tokens may do more than read.
+	Write bool `json:"write"`
+	// Patterns of the package names that the tokens may write to; all when not given.
+	Packages []string `json:"packages,omitempty"`
+	// How long after its first exchange one identity token may be exchanged again: PT0S for once only, P1D at most.
+	Reuse time.Duration `json:"reuse"`
+}
+
+// How an identity fares with a trust rule. No token comes of it.
+type TrustTest struct {
+	// Whether a job with it would get a token, as far as can be told: claims that were given without a token were not verified.
+	Matches bool `json:"matches"`
+	// What is wrong with the identity token itself; null when it is valid, or when only claims were given.
+	Problem *string `json:"problem,omitempty"`
+	// Every claim of the rule.
+	Claims []*access.ClaimTest `json:"claims"`
+}
+
+// The end of a host name.
+type UnbindHostInput struct {
+	// Which one.
+	Host string `json:"host"`
+}
+
+// The answer to unbindHost.
+type UnbindHostPayload struct {
+	// The host name, which leads nowhere now; null when there are user errors.
+	Host *string `json:"host,omitempty"`
+	// Why it cannot be taken away.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // The end of a deletion.
 type UndeleteRegistryInput struct {
 	// Which one.
@@ -1038,6 +2202,20 @@ type UndeleteRegistryPayload struct {
 	// The registry, which is back; null when there are user errors.
 	Registry *ent.Registry `json:"registry,omitempty"`
 	// Why it cannot come back.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// The end of a linked account.
+type UnlinkAccountInput struct {
+	// Which one. The member's sessions end, and whoever has the address next can become the member.
+	LinkedAccount ID `json:"linkedAccount"`
+}
+
+// The answer to unlinkAccount.
+type UnlinkAccountPayload struct {
+	// The id of the account, which is of no use now; null when there are user errors.
+	LinkedAccount *ID `json:"linkedAccount,omitempty"`
+	// Why it cannot be unlinked.
 	UserErrors []*UserError `json:"userErrors"`
 }
 
@@ -1059,6 +2237,60 @@ type UnpublishVersionsPayload struct {
 	UserErrors []*UserError `json:"userErrors"`
 }
 
+// A change of an identity provider. What is not given stays.
+type UpdateIdentityProviderInput struct {
+	// Which one.
+	IdentityProvider ID `json:"identityProvider"`
+	// As the login page shows it.
+	Title *string `json:"title,omitempty"`
+	// Another issuer, which ends every session that the provider opened and needs the client secret anew.
+	Issuer *string `json:"issuer,omitempty"`
+	// The client id there.
+	ClientID *string `json:"clientId,omitempty"`
+	// The client secret there; the empty text removes it.
+	ClientSecret *string `json:"clientSecret,omitempty"`
+	// What to ask for besides openid.
+	Scopes []string `json:"scopes,omitempty"`
+	// The e-mail domains that it speaks for.
+	Domains []string `json:"domains,omitempty"`
+	// Which claims say what; replaces all three.
+	Claims *ClaimNamesInput `json:"claims,omitempty"`
+	// Whether people who are no members become some by logging in.
+	Joins *bool `json:"joins,omitempty"`
+	// The role that they get.
+	JoinRole *string `json:"joinRole,omitempty"`
+	// Whether the platform's provider opens nothing here while this one is enabled.
+	Exclusive *bool `json:"exclusive,omitempty"`
+	// Whether people can log in by it; disabling it ends every session that it opened.
+	Enabled *bool `json:"enabled,omitempty"`
+}
+
+// The answer to updateIdentityProvider.
+type UpdateIdentityProviderPayload struct {
+	// The provider as it is now; null when there are user errors.
+	IdentityProvider *login.Provider `json:"identityProvider,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A change of the organization's settings. What is not given stays.
+type UpdateOrganizationInput struct {
+	// As people read it.
+	Name *string `json:"name,omitempty"`
+	// Whether strangers with a verified identity may ask to become members.
+	JoinRequests *bool `json:"joinRequests,omitempty"`
+	// The package names that it owns, all of them; at most 500.
+	ReservedPatterns []*ReservedPatternInput `json:"reservedPatterns,omitempty"`
+}
+
+// The answer to updateOrganization.
+type UpdateOrganizationPayload struct {
+	// The organization as it is now; null when there are user errors.
+	Organization *org.Organization `json:"organization,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
 // A change of a registry.
 type UpdateRegistryInput struct {
 	// Which one.
@@ -1077,6 +2309,16 @@ type UpdateRegistryPayload struct {
 	Registry *ent.Registry `json:"registry,omitempty"`
 	// What is wrong with the input.
 	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A change of a custom role. What is not given stays.
+type UpdateRoleInput struct {
+	// The name of the role.
+	Name string `json:"name"`
+	// The new description.
+	Description *string `json:"description,omitempty"`
+	// What it allows from now on, all of it. Wherever the role is granted, you need every action that is added.
+	Actions []string `json:"actions,omitempty"`
 }
 
 // A change of a rule. What is not given stays.
@@ -1115,6 +2357,42 @@ type UpdateRuleInput struct {
 type UpdateRulePayload struct {
 	// The rule as it is now; null when there are user errors.
 	Rule *registry.Rule `json:"rule,omitempty"`
+	// What is wrong with the input.
+	UserErrors []*UserError `json:"userErrors"`
+}
+
+// A change of a service account. What is not given stays.
+type UpdateServiceAccountInput struct {
+	// Which one.
+	ServiceAccount ID `json:"serviceAccount"`
+	// The new name.
+	Name *string `json:"name,omitempty"`
+	// The new description.
+	Description *string `json:"description,omitempty"`
+}
+
+// A change of a team. What is not given stays.
+type UpdateTeamInput struct {
+	// Which one.
+	Team ID `json:"team"`
+	// The new name.
+	Name *string `json:"name,omitempty"`
+	// The new description.
+	Description *string `json:"description,omitempty"`
+}
+
+// Another content of a trust rule.
+type UpdateTrustRuleInput struct {
+	// Which one.
+	TrustRule ID `json:"trustRule"`
+	// What it says from now on.
+	Rule *TrustRuleInput `json:"rule"`
+}
+
+// The answer to updateTrustRule.
+type UpdateTrustRulePayload struct {
+	// The trust rule as it is now; null when there are user errors.
+	TrustRule *access.TrustRule `json:"trustRule,omitempty"`
 	// What is wrong with the input.
 	UserErrors []*UserError `json:"userErrors"`
 }
@@ -1163,7 +2441,7 @@ type VersionConnection struct {
 	Edges []*VersionEdge `json:"edges"`
 	// Where the page lies.
 	PageInfo *PageInfo `json:"pageInfo"`
-	// How many there are in all.
+	// How many there are in all with this search and origin.
 	TotalCount int `json:"totalCount"`
 }
 
@@ -1173,6 +2451,64 @@ type VersionEdge struct {
 	Cursor string `json:"cursor"`
 	// The version.
 	Node *Version `json:"node"`
+}
+
+// What advisories can be ordered by.
+type AdvisoryOrderBy string
+
+const (
+	// The time of the last change.
+	AdvisoryOrderByModified AdvisoryOrderBy = "MODIFIED"
+	// The OSV id.
+	AdvisoryOrderByID AdvisoryOrderBy = "ID"
+)
+
+var AllAdvisoryOrderBy = []AdvisoryOrderBy{
+	AdvisoryOrderByModified,
+	AdvisoryOrderByID,
+}
+
+func (e AdvisoryOrderBy) IsValid() bool {
+	switch e {
+	case AdvisoryOrderByModified, AdvisoryOrderByID:
+		return true
+	}
+	return false
+}
+
+func (e AdvisoryOrderBy) String() string {
+	return string(e)
+}
+
+func (e *AdvisoryOrderBy) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = AdvisoryOrderBy(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid AdvisoryOrderBy", str)
+	}
+	return nil
+}
+
+func (e AdvisoryOrderBy) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *AdvisoryOrderBy) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e AdvisoryOrderBy) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
 }
 
 // In what a version was asked for.
@@ -1291,6 +2627,186 @@ func (e Direction) MarshalJSON() ([]byte, error) {
 	return buf.Bytes(), nil
 }
 
+// How somebody comes to have a role.
+type GrantOrigin string
+
+const (
+	// A person gave it to them.
+	GrantOriginDirect GrantOrigin = "DIRECT"
+	// It was given to a team.
+	GrantOriginTeam GrantOrigin = "TEAM"
+	// A group of an identity provider gave it, and takes it away again.
+	GrantOriginMapped GrantOrigin = "MAPPED"
+)
+
+var AllGrantOrigin = []GrantOrigin{
+	GrantOriginDirect,
+	GrantOriginTeam,
+	GrantOriginMapped,
+}
+
+func (e GrantOrigin) IsValid() bool {
+	switch e {
+	case GrantOriginDirect, GrantOriginTeam, GrantOriginMapped:
+		return true
+	}
+	return false
+}
+
+func (e GrantOrigin) String() string {
+	return string(e)
+}
+
+func (e *GrantOrigin) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = GrantOrigin(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid GrantOrigin", str)
+	}
+	return nil
+}
+
+func (e GrantOrigin) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *GrantOrigin) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e GrantOrigin) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// The kinds of group mapping.
+type GroupMappingKind string
+
+const (
+	// A role on the organization.
+	GroupMappingKindOrganizationRole GroupMappingKind = "ORGANIZATION_ROLE"
+	// A role on one registry.
+	GroupMappingKindRegistryRole GroupMappingKind = "REGISTRY_ROLE"
+	// A place in a team.
+	GroupMappingKindTeam GroupMappingKind = "TEAM"
+)
+
+var AllGroupMappingKind = []GroupMappingKind{
+	GroupMappingKindOrganizationRole,
+	GroupMappingKindRegistryRole,
+	GroupMappingKindTeam,
+}
+
+func (e GroupMappingKind) IsValid() bool {
+	switch e {
+	case GroupMappingKindOrganizationRole, GroupMappingKindRegistryRole, GroupMappingKindTeam:
+		return true
+	}
+	return false
+}
+
+func (e GroupMappingKind) String() string {
+	return string(e)
+}
+
+func (e *GroupMappingKind) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = GroupMappingKind(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid GroupMappingKind", str)
+	}
+	return nil
+}
+
+func (e GroupMappingKind) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *GroupMappingKind) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e GroupMappingKind) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// Whether a member may log in.
+type MemberStatus string
+
+const (
+	// The membership lasts.
+	MemberStatusActive MemberStatus = "ACTIVE"
+	// The membership ended; it can come back.
+	MemberStatusDeactivated MemberStatus = "DEACTIVATED"
+)
+
+var AllMemberStatus = []MemberStatus{
+	MemberStatusActive,
+	MemberStatusDeactivated,
+}
+
+func (e MemberStatus) IsValid() bool {
+	switch e {
+	case MemberStatusActive, MemberStatusDeactivated:
+		return true
+	}
+	return false
+}
+
+func (e MemberStatus) String() string {
+	return string(e)
+}
+
+func (e *MemberStatus) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = MemberStatus(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid MemberStatus", str)
+	}
+	return nil
+}
+
+func (e MemberStatus) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *MemberStatus) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e MemberStatus) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
 // What registries can be ordered by.
 type RegistryOrderBy string
 
@@ -1344,6 +2860,122 @@ func (e *RegistryOrderBy) UnmarshalJSON(b []byte) error {
 }
 
 func (e RegistryOrderBy) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// What remotes can be ordered by.
+type RemoteOrderBy string
+
+const (
+	// The name.
+	RemoteOrderByName RemoteOrderBy = "NAME"
+	// The time of creation.
+	RemoteOrderByCreated RemoteOrderBy = "CREATED"
+)
+
+var AllRemoteOrderBy = []RemoteOrderBy{
+	RemoteOrderByName,
+	RemoteOrderByCreated,
+}
+
+func (e RemoteOrderBy) IsValid() bool {
+	switch e {
+	case RemoteOrderByName, RemoteOrderByCreated:
+		return true
+	}
+	return false
+}
+
+func (e RemoteOrderBy) String() string {
+	return string(e)
+}
+
+func (e *RemoteOrderBy) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = RemoteOrderBy(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid RemoteOrderBy", str)
+	}
+	return nil
+}
+
+func (e RemoteOrderBy) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *RemoteOrderBy) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e RemoteOrderBy) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
+}
+
+// The kinds of session.
+type SessionKind string
+
+const (
+	// By an identity provider.
+	SessionKindOidc SessionKind = "OIDC"
+	// By a link that an operator made on the server.
+	SessionKindBreakGlass SessionKind = "BREAK_GLASS"
+)
+
+var AllSessionKind = []SessionKind{
+	SessionKindOidc,
+	SessionKindBreakGlass,
+}
+
+func (e SessionKind) IsValid() bool {
+	switch e {
+	case SessionKindOidc, SessionKindBreakGlass:
+		return true
+	}
+	return false
+}
+
+func (e SessionKind) String() string {
+	return string(e)
+}
+
+func (e *SessionKind) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = SessionKind(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid SessionKind", str)
+	}
+	return nil
+}
+
+func (e SessionKind) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *SessionKind) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e SessionKind) MarshalJSON() ([]byte, error) {
 	var buf bytes.Buffer
 	e.MarshalGQL(&buf)
 	return buf.Bytes(), nil

@@ -27,24 +27,36 @@ type ID struct {
 type form struct{ uuid, text bool }
 
 var forms = map[string]form{
-	"Advisory":      {text: true}, // OSV id
-	"AuditEvent":    {uuid: true},
-	"Cascade":       {uuid: true},
-	"Decision":      {text: true}, // reference
-	"Finding":       {uuid: true},
-	"Hold":          {uuid: true},
-	"Member":        {uuid: true},
-	"Organization":  {uuid: true},
-	"Package":       {uuid: true, text: true}, // registry, name
-	"Pull":          {uuid: true},
-	"Registry":      {uuid: true},
-	"Remote":        {uuid: true},
-	"Rule":          {uuid: true},
-	"StagedVersion": {uuid: true, text: true}, // registry, its own id
-	"Token":         {uuid: true},
-	"Tombstone":     {uuid: true},
-	"Upstream":      {uuid: true},
-	"Version":       {uuid: true, text: true}, // registry, name and version with a line feed between
+	"Advisory":         {text: true}, // OSV id
+	"AdvisoryImport":   {uuid: true},
+	"AuditEvent":       {uuid: true},
+	"Cascade":          {uuid: true},
+	"Decision":         {text: true}, // reference
+	"Finding":          {uuid: true},
+	"Grant":            {uuid: true},
+	"GroupMapping":     {uuid: true},
+	"Hold":             {uuid: true},
+	"IdentityProvider": {uuid: true},
+	"Invitation":       {uuid: true},
+	"JoinRequest":      {uuid: true},
+	"LinkedAccount":    {uuid: true},
+	"Member":           {uuid: true},
+	"Organization":     {uuid: true},
+	"Package":          {uuid: true, text: true}, // registry, name
+	"Pull":             {uuid: true},
+	"Registry":         {uuid: true},
+	"Remote":           {uuid: true},
+	"Rule":             {uuid: true},
+	"Scan":             {uuid: true},
+	"ServiceAccount":   {uuid: true},
+	"Session":          {uuid: true},
+	"StagedVersion":    {uuid: true, text: true}, // registry, its own id
+	"Team":             {uuid: true},
+	"Token":            {uuid: true},
+	"Tombstone":        {uuid: true},
+	"TrustRule":        {uuid: true},
+	"Upstream":         {uuid: true},
+	"Version":          {uuid: true, text: true}, // registry, name and version with a line feed between
 }
 
 // Types returns the types that have ids, in alphabetical order.

@@ -19,11 +19,17 @@ type Node any
 // UpstreamSource is a registry or a remote.
 type UpstreamSource any
 
+// Principal is a member, team, service account or token.
+type Principal any
+
 // Arrival is how a version came to be held, as package catalog names it.
 type Arrival string
 
 // PublishedFrom is where a time of publication comes from (R5).
 type PublishedFrom string
+
+// RunState is how far something is that runs by itself.
+type RunState string
 
 // Package is a package as one registry has it.
 type Package struct {

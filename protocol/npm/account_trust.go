@@ -59,7 +59,7 @@ func (a *Accounts) trusts(w http.ResponseWriter, r *http.Request, t protocol.Tar
 	}
 	out := []trustConfig{}
 	for _, rule := range rules {
-		if concerns(rule, p.pkg) {
+		if rule.Write && concerns(rule, p.pkg) {
 			out = append(out, a.config(rule))
 		}
 	}
@@ -132,9 +132,9 @@ func (a *Accounts) rule(c trustConfig, registry uuid.UUID, pkg string) (in acces
 		issuer += url.PathEscape(claims["oidc.circleci.com/org-id"])
 	}
 	// The same rule twice is one name twice, which is a conflict.
-	sum := sha256.Sum256(fmt.Append(nil, pkg, "\x00", issuer, "\x00", claims))
+	sum := sha256.Sum256(fmt.Append(nil, registry, "\x00", pkg, "\x00", issuer, "\x00", claims))
 	name := []rune(fmt.Sprintf("%s: %s %s", pkg, c.Type, what))
-	return access.TrustRuleInput{Registry: registry, Issuer: issuer, Claims: claims, Packages: []string{pkg},
+	return access.TrustRuleInput{Registries: []uuid.UUID{registry}, Write: true, Issuer: issuer, Claims: claims, Packages: []string{pkg}, Reuse: access.DefaultTrustReuse,
 		Name: fmt.Sprintf("%s (%x)", string(name[:min(len(name), access.MaxName-12)]), sum[:4])}, nil
 }
 
@@ -227,8 +227,8 @@ func (a *Accounts) endTrust(r *http.Request, t protocol.Target, p params) error 
 	switch {
 	case i < 0:
 		return errs.New(errs.NotFound, "npm.trust", "there is no trust rule %.60q for %s; npm trust list %s shows them", p.vars["id"], p.pkg, p.pkg)
-	case !slices.Equal(rules[i].Packages, []string{p.pkg}):
-		return errs.New(errs.Conflict, "npm.trust", "the trust rule %q is for more packages than %s; it is deleted in Sluice", rules[i].Name, p.pkg)
+	case !slices.Equal(rules[i].Packages, []string{p.pkg}) || len(rules[i].Registries) != 1:
+		return errs.New(errs.Conflict, "npm.trust", "the trust rule %q is for more than the package %s here; it is deleted in Sluice", rules[i].Name, p.pkg)
 	}
 	return a.Access.DeleteTrustRule(r.Context(), rules[i].ID)
 }

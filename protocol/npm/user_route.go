@@ -26,7 +26,7 @@ const couchUser = "org.couchdb.user:"
 func (h *Handler) user(w http.ResponseWriter, r *http.Request, t protocol.Target, p params) {
 	name, ok := strings.CutPrefix(p.vars["user"], couchUser)
 	var who coord.Person
-	err := error(nothingHere())
+	var err error = nothingHere()
 	if ok {
 		who, err = h.person(r.Context(), t, name)
 	}

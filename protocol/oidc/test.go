@@ -15,26 +15,18 @@ import (
 	"sluice.dev/sluice/tenants/login"
 )
 
-// Report is how a provider answered a test of its connection.
-type Report struct {
-	Problems []string // why nobody can log in; empty when people can
-	Warnings []string // what works, and could be better
-	Auth     string   // where people are sent
-	Keys     int      // signing keys that can be used
-}
-
 // Test discovers a provider and reads its keys, without anything that is
 // remembered. It checks no client id or secret: a provider tells about those
 // only when somebody logs in.
-func (c *Client) Test(ctx context.Context, p login.Provider) Report {
-	var r Report
+func (c *Client) Test(ctx context.Context, p login.Provider) login.Report {
+	var r login.Report
 	k, err := c.discover(ctx, p.Issuer)
 	if err != nil {
 		r.Problems = append(r.Problems, errs.Public(err))
 		return r
 	}
 	c.known.Set(p.Issuer, k)
-	r.Auth = k.metadata.Auth
+	r.Auth, r.Token, r.KeysURL, r.EndSession = k.metadata.Auth, k.metadata.Token, k.metadata.Keys, k.metadata.EndSession
 	if r.Keys, err = k.signingKeys(ctx); err != nil {
 		r.Problems = append(r.Problems, errs.Public(err))
 	} else if r.Keys == 0 {

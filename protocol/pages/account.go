@@ -4,8 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strconv"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -111,6 +109,9 @@ func (p *Pages) showTokens(w http.ResponseWriter, r *http.Request, v visitor, st
 		names[g.ID] = g.Name
 	}
 	data["Who"], data["Form"], data["Tokens"], data["Registries"], data["Names"], data["Days"] = v.Name, v.form, own, registries, names, tokenDays
+	if data["Typed"] == nil {
+		data["Typed"] = typedToken{Access: "read", Days: "90"}
+	}
 	p.show(w, r, status, "tokens", data)
 }
 
@@ -129,53 +130,6 @@ func (p *Pages) ownTokens(r *http.Request, v visitor) (out []access.Token, err e
 		}
 		after = page[len(page)-1].ID
 	}
-}
-
-// tokenDays are how long a token may be made to last; 0 is for good.
-var tokenDays = []int{7, 30, 90, 365, 0}
-
-// createToken shows the secret once, on the answer itself.
-func (p *Pages) createToken(w http.ResponseWriter, r *http.Request) {
-	v, _, ok := p.who(w, r)
-	if !ok {
-		return
-	}
-	in, err := p.tokenInput(r, v)
-	var secret string
-	var made access.Token
-	if err == nil {
-		secret, made, err = p.Access.CreateToken(r.Context(), in)
-	}
-	switch {
-	case errs.Is(err, errs.Internal), errs.Is(err, errs.Unavailable):
-		p.fail(w, r, err)
-	case err != nil:
-		p.showTokens(w, r, v, http.StatusUnprocessableEntity, map[string]any{"Problem": errs.Public(err), "Name": in.Name})
-	default:
-		p.showTokens(w, r, v, http.StatusOK, map[string]any{"Secret": secret, "Made": made.Name})
-	}
-}
-
-func (p *Pages) tokenInput(r *http.Request, v visitor) (access.TokenInput, error) {
-	bad := func(field, message string) error {
-		return errs.New(errs.Invalid, "pages.createToken", "%s", message).On(field)
-	}
-	in := access.TokenInput{Name: r.PostForm.Get("name"), MemberID: v.MemberID, Write: r.PostForm.Get("access") == "write"}
-	for _, text := range r.PostForm["registry"] {
-		id, err := uuid.Parse(text)
-		if err != nil {
-			return in, bad("registries", "a registry is named in a way that no page of ours does")
-		}
-		in.Registries = append(in.Registries, id)
-	}
-	days, err := strconv.Atoi(r.PostForm.Get("days"))
-	if err != nil || days < 0 || days > 3660 {
-		return in, bad("expiresAt", "choose how long the token lasts")
-	}
-	if days > 0 {
-		in.ExpiresAt = p.Now().Add(time.Duration(days) * 24 * time.Hour)
-	}
-	return in, nil
 }
 
 func (p *Pages) revokeToken(w http.ResponseWriter, r *http.Request) {

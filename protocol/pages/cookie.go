@@ -23,6 +23,8 @@ const (
 	forSession = "session"
 	forFlow    = "login" // a login under way
 	forVisit   = "visit" // an organization is about to be chosen
+
+	forOperator = "operator" // a session of an operator, at the platform's own host
 )
 
 // secure reports whether cookies may be set at an address: over https, or over
@@ -65,6 +67,8 @@ func (p *Pages) cookie(place protocol.Place, use string) http.Cookie {
 	case place.Form == protocol.PathForm:
 		c.Name += "-" + place.Org.Slug
 		c.Path = "/o/" + place.Org.Slug
+	case place.Form == protocol.NoForm && use == forOperator:
+		c.Path = OperatorPath
 	case place.Form == protocol.NoForm:
 		c.Path = "/login"
 	}

@@ -3,7 +3,6 @@ package pages
 import (
 	"log/slog"
 	"net/http"
-	"net/url"
 
 	"sluice.dev/sluice/protocol"
 	"sluice.dev/sluice/tenants/errs"
@@ -16,27 +15,17 @@ type link struct{ Title, URL string }
 // choose shows which providers there are.
 func (p *Pages) choose(w http.ResponseWriter, r *http.Request) {
 	place, _ := protocol.PlaceOf(r.Context())
-	own, exclusive, err := p.Login.Choices(r.Context())
+	links, err := p.ways(r, place, login.LocalPath(r.URL.Query().Get("return")))
 	if err != nil {
 		p.fail(w, r, err)
 		return
 	}
-	back := login.LocalPath(r.URL.Query().Get("return"))
-	var links []link
-	add := func(title, name string) {
-		q := url.Values{"provider": {name}}
-		if back != "" {
-			q.Set("return", back)
-		}
-		links = append(links, link{title, place.Home + "/login/start?" + q.Encode()})
+	takes, err := p.takesRequests(r)
+	if err != nil {
+		p.fail(w, r, err)
+		return
 	}
-	for _, c := range own {
-		add(c.Title, c.Name)
-	}
-	if p.platformHere() && !exclusive {
-		add(p.Platform.Provider.Title, login.PlatformName)
-	}
-	data := map[string]any{"Links": links}
+	data := map[string]any{"Links": links, "Joins": takes && len(links) > 0}
 	if v, ok, err := p.visitor(r, place); err == nil && ok {
 		data["Who"], data["Form"] = v.Name, v.form
 	}
@@ -131,7 +120,7 @@ func (p *Pages) callback(w http.ResponseWriter, r *http.Request) {
 		p.fail(w, r, err)
 		return
 	}
-	p.letIn(w, r, place, login.Arrival{Provider: provider, Claims: claims}, f.Return)
+	p.arrive(w, r, place, login.Arrival{Provider: provider, Claims: claims}, f.Return)
 }
 
 // enter is where the platform's own host sends the person back to.
@@ -152,7 +141,17 @@ func (p *Pages) enter(w http.ResponseWriter, r *http.Request) {
 		p.fail(w, r, err)
 		return
 	}
-	p.letIn(w, r, place, login.Arrival{Provider: p.Platform.Provider, Claims: who}, f.Return)
+	p.arrive(w, r, place, login.Arrival{Provider: p.Platform.Provider, Claims: who}, f.Return)
+}
+
+// arrive goes on with whom a provider vouched for: as a guest where the path is
+// for guests, else with a session.
+func (p *Pages) arrive(w http.ResponseWriter, r *http.Request, place protocol.Place, a login.Arrival, back string) {
+	if forGuests(back) {
+		p.receive(w, r, place, a, back)
+		return
+	}
+	p.letIn(w, r, place, a, back)
 }
 
 // letIn opens the session and leads on. A local path is joined to the

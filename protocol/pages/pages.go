@@ -1,7 +1,8 @@
 // Package pages serves what people need to log in (law A1), as plain HTML
 // without scripts: the choice of providers, the way to a provider and back, the
 // choice of an organization after a login at the platform, one's sessions and
-// one's tokens.
+// one's tokens; and what leads to a membership: an invitation, a request to
+// join, and the making of an organization.
 //
 // Sessions exist only on an organization's own host, and in `sluice dev` on the
 // path form too (T6). The cookie's secret is bound to that host by its name
@@ -19,6 +20,7 @@ import (
 	"sluice.dev/sluice/protocol/oidc"
 	"sluice.dev/sluice/tenants/access"
 	"sluice.dev/sluice/tenants/login"
+	"sluice.dev/sluice/tenants/org"
 )
 
 // Registry is one that a token may be limited to.
@@ -42,6 +44,8 @@ type Config struct {
 	// PublicURL is the platform's own address without path, where its provider
 	// sends people back to.
 	PublicURL string
+	// Organizations finds an organization by its slug.
+	Organizations protocol.Organizations
 	// HomeOf returns the URL of an organization by its slug, and Subdomains tells
 	// that this is a host of its own.
 	HomeOf     func(slug string) string
@@ -49,6 +53,9 @@ type Config struct {
 	// Development allows sessions in the path form and over http, on loopback
 	// names only.
 	Development bool
+	// Orgs makes organizations for people who sign up, and knows which take
+	// requests to join; nil for neither.
+	Orgs *org.Service
 	// Registries lists those that the context's subject may read, by name.
 	Registries func(ctx context.Context) ([]Registry, error)
 	Now        func() time.Time
@@ -78,6 +85,11 @@ func New(c Config) *Pages {
 		"GET /account/tokens":            p.tokens,
 		"POST /account/tokens":           p.createToken,
 		"POST /account/tokens/revoke":    p.revokeToken,
+		"GET /invitation/{secret}":       p.invitation,
+		"POST /invitation/{secret}":      p.acceptInvitation,
+		"GET /join":                      p.join,
+		"POST /join":                     p.requestToJoin,
+		"POST /login/guest":              p.leaveGuest,
 	} {
 		p.organization.Handle(pattern, p.atHome(h))
 	}
@@ -89,17 +101,20 @@ func New(c Config) *Pages {
 		"GET /login/callback": p.platformCallback,
 		"GET /login/continue": p.platformContinue,
 		"POST /login/leave":   p.platformLeave,
+		"GET " + signUpPage:   p.signUp,
+		"POST " + signUpPage:  p.found,
 	} {
 		p.platform.Handle(pattern, p.atPlatform(h))
 	}
 	p.platform.HandleFunc("POST /login/backchannel", p.platformBackchannel)
+	p.platform.HandleFunc("/login/operate", p.operate)
 	p.platform.HandleFunc("GET /login/style.css", style)
 	return p
 }
 
 // Mount mounts the pages of organizations.
 func (p *Pages) Mount(s *protocol.Server) {
-	for _, prefix := range []string{"/login", "/login/", "/logout", "/account", "/account/"} {
+	for _, prefix := range []string{"/login", "/login/", "/logout", "/account", "/account/", joinPage, invitationPage} {
 		s.Handle(prefix, p.organization)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/google/uuid"
+
 	"sluice.dev/sluice/protocol"
 	"sluice.dev/sluice/tenants/errs"
 	"sluice.dev/sluice/tenants/login"
@@ -40,7 +42,7 @@ func (p *Pages) platformChoose(w http.ResponseWriter, r *http.Request) {
 	secret := p.secret(r, place, forVisit)
 	who, err := p.Login.Visitor(r.Context(), secret)
 	if errs.Is(err, errs.Forbidden) {
-		p.show(w, r, http.StatusOK, "platform", map[string]any{"Provider": p.Platform.Provider.Title})
+		p.show(w, r, http.StatusOK, "platform", map[string]any{"Provider": p.Platform.Provider.Title, "SignsUp": p.signsUp()})
 		return
 	}
 	if err != nil {
@@ -65,7 +67,8 @@ func (p *Pages) platformChoose(w http.ResponseWriter, r *http.Request) {
 			names = append(names, c.Name)
 		}
 	}
-	p.show(w, r, http.StatusOK, "organizations", map[string]any{"Who": nameOf(who), "Links": links, "Unreachable": names, "Form": formToken(secret)})
+	p.show(w, r, http.StatusOK, "organizations", map[string]any{"Who": nameOf(who), "Links": links, "Unreachable": names, "Form": formToken(secret),
+		"SignsUp": p.signsUp(), "Operates": p.Login.IsOperator(who)})
 }
 
 func nameOf(who login.Claims) string {
@@ -145,8 +148,10 @@ func (p *Pages) platformCallback(w http.ResponseWriter, r *http.Request) {
 }
 
 // platformContinue answers a flow of an organization with a ticket, if the
-// person is a member there. An organization that does not exist is refused like
-// one that does not know the person (T3).
+// person is a member there or comes as a guest, and forgets who they are: the next
+// one at the browser must not come in by a click when they have logged out. An
+// organization that does not exist is refused like one that does not know the
+// person (T3).
 func (p *Pages) platformContinue(w http.ResponseWriter, r *http.Request) {
 	place, _ := protocol.PlaceOf(r.Context())
 	slug, state := wanted(r)
@@ -154,7 +159,8 @@ func (p *Pages) platformContinue(w http.ResponseWriter, r *http.Request) {
 		p.refuse(w, r, errs.New(errs.Forbidden, "pages.continue", "no organization or state is named"))
 		return
 	}
-	who, err := p.Login.Visitor(r.Context(), p.secret(r, place, forVisit))
+	secret := p.secret(r, place, forVisit)
+	who, err := p.Login.Visitor(r.Context(), secret)
 	if errs.Is(err, errs.Forbidden) || err == nil && who.Issuer != p.Platform.Provider.Issuer {
 		p.askPlatform(w, r, continuePath(slug, state))
 		return
@@ -169,18 +175,54 @@ func (p *Pages) platformContinue(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	for _, c := range choices {
-		if c.Slug != slug || c.Exclusive {
-			continue
-		}
-		ticket, f, err := p.Login.Ticket(scope.With(r.Context(), c.ID), state, who)
-		if err != nil {
-			p.fail(w, r, err)
+		if c.Slug == slug && !c.Exclusive {
+			p.giveTicket(w, r, answer{c.ID, state, secret, who, nil})
 			return
 		}
-		p.send(w, f.RedirectURI+"?"+url.Values{"state": {state}, "ticket": {ticket}}.Encode())
+	}
+	// Whoever is no member may be a guest, with the state of a guest's login.
+	ref, err := p.Organizations.BySlug(r.Context(), slug)
+	if errs.Is(err, errs.NotFound) {
+		err = errs.New(errs.Forbidden, "pages.continue", "the account is no member of %q", slug)
+	}
+	if err != nil {
+		p.fail(w, r, err)
 		return
 	}
-	p.refuse(w, r, errs.New(errs.Forbidden, "pages.continue", "the account is no member of %q", slug))
+	p.giveTicket(w, r, answer{ref.ID, state, secret, who, func(f login.Flow) bool { return forGuests(f.Return) }})
+}
+
+// answer is what a visit to the platform says to an organization's flow.
+type answer struct {
+	org    uuid.UUID
+	state  string // of the flow
+	secret string // of the visit
+	who    login.Claims
+	fits   func(login.Flow) bool // nil = any
+}
+
+// giveTicket answers a flow of an organization, if it fits, and ends the visit.
+func (p *Pages) giveTicket(w http.ResponseWriter, r *http.Request, a answer) {
+	ctx := scope.With(r.Context(), a.org)
+	_, exclusive, err := p.Login.Choices(ctx)
+	if err == nil && exclusive {
+		err = errs.New(errs.Forbidden, "pages.continue", "the organization lets people in by its own provider only")
+	}
+	if err != nil {
+		p.fail(w, r, err)
+		return
+	}
+	ticket, f, err := p.Login.Ticket(ctx, a.state, a.who, a.fits)
+	if err == nil {
+		err = p.Login.Leave(r.Context(), a.secret)
+	}
+	if err != nil {
+		p.fail(w, r, err)
+		return
+	}
+	place, _ := protocol.PlaceOf(r.Context())
+	p.clear(w, place, forVisit)
+	p.send(w, f.RedirectURI+"?"+url.Values{"state": {a.state}, "ticket": {ticket}}.Encode())
 }
 
 // platformLeave forgets the visit, so that another account can be used.

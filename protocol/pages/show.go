@@ -62,9 +62,9 @@ func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, name st
 }
 
 // refuse answers a login that is not let in. The page is the same whatever was
-// wrong; the log says what.
+// wrong; the log says what, and which kind of page: an address can be a secret.
 func (p *Pages) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	slog.InfoContext(r.Context(), "login refused", "path", r.URL.Path, "error", err)
+	slog.InfoContext(r.Context(), "login refused", "page", r.Pattern, "error", err)
 	p.show(w, r, http.StatusForbidden, "refused", nil)
 }
 
@@ -73,10 +73,10 @@ func (p *Pages) refuse(w http.ResponseWriter, r *http.Request, err error) {
 func (p *Pages) fail(w http.ResponseWriter, r *http.Request, err error) {
 	switch errs.KindOf(err) {
 	case errs.Upstream, errs.Unavailable:
-		slog.WarnContext(r.Context(), "login failed", "path", r.URL.Path, "error", err)
+		slog.WarnContext(r.Context(), "login failed", "page", r.Pattern, "error", err)
 		p.show(w, r, http.StatusServiceUnavailable, "later", nil)
 	case errs.Internal:
-		slog.ErrorContext(r.Context(), "login failed", "path", r.URL.Path, "error", err)
+		slog.ErrorContext(r.Context(), "login failed", "page", r.Pattern, "error", err)
 		p.show(w, r, http.StatusInternalServerError, "later", nil)
 	default:
 		p.refuse(w, r, err)

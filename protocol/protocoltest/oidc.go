@@ -4,8 +4,10 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"maps"
 	"net/http"
@@ -48,6 +50,9 @@ type OIDC struct {
 	Forge func(claims map[string]any) string
 	// Answer changes the redirect back; nil leaves it.
 	Answer func(url.Values)
+	// Ask changes what the provider remembers of an authorization request, as
+	// somebody on the way to it would; nil leaves it.
+	Ask func(url.Values)
 	// Metadata changes the discovery document; nil leaves it.
 	Metadata func(map[string]any)
 	// Token answers the token endpoint instead of the provider; nil for none.
@@ -101,6 +106,10 @@ func (p *OIDC) authorize(w http.ResponseWriter, r *http.Request) {
 	if q.Get("client_id") != p.ClientID || q.Get("code_challenge_method") != "S256" || q.Get("response_type") != "code" || len(q.Get("state")) < 40 || len(q.Get("nonce")) < 40 {
 		http.Error(w, "the request lacks something: "+q.Encode(), http.StatusBadRequest)
 		return
+	}
+	if p.Ask != nil {
+		q = r.URL.Query()
+		p.Ask(q)
 	}
 	code := rand.Text()
 	p.codes[code] = q
@@ -193,6 +202,24 @@ func (p *OIDC) SignWithSecret(claims map[string]any) string {
 	return sign(jose.HS256, key[:], "own", claims)
 }
 
+// SignWithPublicKey signs with the provider's public key as if it were a shared
+// secret (HS256), in the form of PEM.
+func (p *OIDC) SignWithPublicKey(claims map[string]any) string {
+	der, err := x509.MarshalPKIXPublicKey(&rsaKeys()[0].PublicKey)
+	if err != nil {
+		panic(err)
+	}
+	return sign(jose.HS256, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}), "own", claims)
+}
+
+// SignWithOwnKey signs with a stranger's key that the token itself brings along
+// in its header.
+func (p *OIDC) SignWithOwnKey(claims map[string]any) string {
+	key := rsaKeys()[1]
+	options := (&jose.SignerOptions{EmbedJWK: true}).WithHeader("kid", "own")
+	return signWith(jose.SigningKey{Algorithm: jose.RS256, Key: key}, options, claims)
+}
+
 // Unsigned writes a token with the algorithm none.
 func (p *OIDC) Unsigned(claims map[string]any) string {
 	part := func(v any) string {
@@ -206,7 +233,11 @@ func (p *OIDC) Unsigned(claims map[string]any) string {
 }
 
 func sign(alg jose.SignatureAlgorithm, key any, id string, claims map[string]any) string {
-	s, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: key}, (&jose.SignerOptions{}).WithHeader("kid", id))
+	return signWith(jose.SigningKey{Algorithm: alg, Key: key}, (&jose.SignerOptions{}).WithHeader("kid", id), claims)
+}
+
+func signWith(key jose.SigningKey, options *jose.SignerOptions, claims map[string]any) string {
+	s, err := jose.NewSigner(key, options)
 	if err != nil {
 		panic(err)
 	}

@@ -241,12 +241,12 @@ func (st *state) find(ctx context.Context, tx *db.Tx, k key) (*credential, error
 		c.who, c.subject.Kind, c.subject.MemberID, c.subject.Name = MemberPrincipal(m.ID), KindMember, m.ID, m.Email
 	}
 	switch {
-	case t.TrustRuleID != nil:
-		c.who = Principal{KindTrust, *t.TrustRuleID}
-	case t.ServiceID != nil:
+	case t.ServiceID != nil: // also when a trust rule made it
 		if ok, err := c.ofAccount(ctx, tx, *t.ServiceID); err != nil || !ok {
 			return nil, err
 		}
+	case t.TrustRuleID != nil:
+		c.who = Principal{KindTrust, *t.TrustRuleID}
 	case t.MemberID == nil && t.ParentID != nil:
 		root, err := rootOf(ctx, tx, t)
 		if err != nil || root == nil {

@@ -111,18 +111,22 @@ func (s *Service) UpdateRole(ctx context.Context, in RoleInput) error {
 		if err != nil {
 			return err
 		}
-		if row.Description == in.Description && slices.Equal(row.Actions, in.names()) {
-			return nil
-		}
-		if err := t.boundEdit(ctx, in); err != nil {
-			return err
-		}
-		if err := t.Ent.Role.UpdateOne(row).SetDescription(in.Description).SetActions(in.names()).Exec(ctx); err != nil {
-			return err
-		}
-		return t.done(ctx, audit.Event{Action: "role:update", ObjectType: "role", ObjectID: in.Name,
-			Before: map[string]any{"description": row.Description, "actions": row.Actions}, After: in})
+		return t.updateRole(ctx, row, in)
 	})
+}
+
+func (t *turn) updateRole(ctx context.Context, row *ent.Role, in RoleInput) error {
+	if row.Description == in.Description && slices.Equal(row.Actions, in.names()) {
+		return nil
+	}
+	if err := t.boundEdit(ctx, in); err != nil {
+		return err
+	}
+	if err := t.Ent.Role.UpdateOne(row).SetDescription(in.Description).SetActions(in.names()).Exec(ctx); err != nil {
+		return err
+	}
+	return t.done(ctx, audit.Event{Action: "role:update", ObjectType: "role", ObjectID: in.Name,
+		Before: map[string]any{"description": row.Description, "actions": row.Actions}, After: in})
 }
 
 // boundEdit checks every place where the role is granted, those of deactivated
@@ -188,21 +192,36 @@ func (t *turn) customRole(ctx context.Context, name string) (*ent.Role, error) {
 // name. It needs member:read.
 func (s *Service) Roles(ctx context.Context) (out []Role, err error) {
 	for _, b := range builtIn {
-		out = append(out, Role{Name: b.Name, Description: b.Doc, Actions: slices.Clone(b.Actions), BuiltIn: true, OnRegistry: b.OnRegistry})
+		out = append(out, b.asRole())
 	}
 	err = s.db.InSnapshot(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if err := s.RequireIn(ctx, tx, MemberRead, uuid.Nil); err != nil {
 			return err
 		}
-		rows, err := tx.Ent.Role.Query().Order(ent.Asc(entrole.FieldName)).All(ctx)
-		for _, r := range rows {
-			may := setOf(known(r.Actions)...)
-			out = append(out, Role{Name: r.Name, Description: r.Description, Actions: may.list(), OnRegistry: may&^delegable == 0, CreatedAt: r.CreatedAt})
-		}
+		rows, err := customRoles(ctx, tx, nil)
+		out = append(out, rows...)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
+}
+
+func (b BuiltIn) asRole() Role {
+	return Role{Name: b.Name, Description: b.Doc, Actions: slices.Clone(b.Actions), BuiltIn: true, OnRegistry: b.OnRegistry}
+}
+
+// customRoles returns custom roles by name, all of them when names is nil.
+func customRoles(ctx context.Context, tx *db.Tx, names []string) (out []Role, err error) {
+	q := tx.Ent.Role.Query().Order(ent.Asc(entrole.FieldName))
+	if names != nil {
+		q.Where(entrole.NameIn(names...))
+	}
+	rows, err := q.All(ctx)
+	for _, r := range rows {
+		may := setOf(known(r.Actions)...)
+		out = append(out, Role{Name: r.Name, Description: r.Description, Actions: may.list(), OnRegistry: may&^delegable == 0, CreatedAt: r.CreatedAt})
+	}
+	return out, err
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,36 +43,40 @@ type ExchangeInput struct {
 	Registry uuid.UUID // uuid.Nil: whichever registry trusts the identity
 }
 
-// Trusts reports whether any rule of the registry names the issuer, of any
-// registry for uuid.Nil: nobody else is worth asking for their keys.
+// Trusts reports whether any rule names the issuer, or any rule that reaches the
+// registry: nobody else is worth asking for their keys.
 func (s *Service) Trusts(ctx context.Context, issuer string, reg uuid.UUID) (ok bool, err error) {
 	err = s.db.InSnapshot(ctx, func(ctx context.Context, tx *db.Tx) error {
-		q := tx.Ent.TrustRule.Query().Where(trustrule.Issuer(issuer))
-		if reg != uuid.Nil {
-			q.Where(trustrule.RegistryID(reg))
-		}
-		ok, err = q.Exist(ctx)
+		rules, err := tx.Ent.TrustRule.Query().Where(trustrule.Issuer(issuer)).All(ctx)
+		ok = slices.ContainsFunc(rules, func(r *ent.TrustRule) bool { return reg == uuid.Nil || slices.Contains(r.Registries, reg) })
 		return err
 	})
 	return ok, err
 }
 
-// Exchange makes a token for an outside identity that a trust rule trusts: for
-// fifteen minutes, with the role publisher on the rule's registry, for the one
-// package. Whoever calls it has verified the identity. It needs no subject. An
-// identity that nothing trusts for the package is Unauthenticated, whether the
-// registry, the package or the rule is what is missing (T3); one that several
-// registries trust, when none was named, is a Conflict that names them.
+// Exchange makes a token for an outside identity that a trust rule of
+// registries lets publish: for fifteen minutes, with the role publisher on one
+// registry, for the one package. Whoever calls it has verified the identity. It
+// needs no subject. An identity that nothing trusts for the package is
+// Unauthenticated, whether the registry, the package or the rule is what is
+// missing (T3); one that is trusted in several registries, when none was named,
+// is a Conflict that names them.
 func (s *Service) Exchange(ctx context.Context, in ExchangeInput) (secret string, out Token, err error) {
+	return s.inExchange(ctx, func(ctx context.Context, tx *db.Tx, secret string) (Token, error) {
+		rule, reg, err := trusted(ctx, tx, in)
+		if err != nil {
+			return Token{}, err
+		}
+		return s.exchange(ctx, tx, rule, in.Identity, TokenInput{Write: true, Registries: []uuid.UUID{reg}, Packages: []string{in.Package.Name}}, secret, NotTrusted)
+	})
+}
+
+func (s *Service) inExchange(ctx context.Context, fn func(context.Context, *db.Tx, string) (Token, error)) (secret string, out Token, err error) {
 	if secret, err = newSecret(s.random); err != nil {
 		return "", Token{}, fmt.Errorf("draw a secret: %w", err)
 	}
 	err = s.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		rule, err := trusted(ctx, tx, in)
-		if err != nil {
-			return err
-		}
-		out, err = s.exchange(ctx, tx, rule, in, secret)
+		out, err = fn(ctx, tx, secret)
 		return err
 	})
 	if err != nil {
@@ -79,7 +85,8 @@ func (s *Service) Exchange(ctx context.Context, in ExchangeInput) (secret string
 	return secret, out, nil
 }
 
-func (s *Service) exchange(ctx context.Context, tx *db.Tx, rule *ent.TrustRule, in ExchangeInput, secret string) (Token, error) {
+// exchange makes the token of a rule that the identity matches.
+func (s *Service) exchange(ctx context.Context, tx *db.Tx, rule *ent.TrustRule, id Identity, in TokenInput, secret string, refusal func() error) (Token, error) {
 	now := s.now()
 	// No rows of one rule pile up, whether the sweep runs or not.
 	if _, err := tx.Ent.Token.Delete().Where(token.TrustRuleID(rule.ID), token.ExpiresAtLTE(now)).Exec(ctx); err != nil {
@@ -92,11 +99,17 @@ func (s *Service) exchange(ctx context.Context, tx *db.Tx, rule *ent.TrustRule, 
 	if n >= mostExchanged {
 		return Token{}, errs.New(errs.Unavailable, "access.Exchange", "the trust rule %q has made %d tokens in the last %s, which is the most allowed", rule.Name, n, ExchangedFor)
 	}
+	if ok, err := useIdentity(ctx, tx, rule, id, now); err != nil || !ok {
+		return Token{}, errorOr(err, refusal())
+	}
 	// Written as the rule, which is what the audit names.
 	ctx = scope.WithActor(ctx, scope.Actor{Kind: scope.ActorSystem, Name: "trust rule " + rule.Name, IP: scope.ActorOf(ctx).IP})
 	t := &turn{Tx: tx, s: s}
-	c := t.newToken(TokenInput{Name: exchangedName(rule.Name, in.Identity.Subject), Write: true, Registries: []uuid.UUID{rule.RegistryID},
-		Packages: []string{in.Package.Name}, Networks: []string{}, ExpiresAt: now.Add(ExchangedFor)}, secret).SetTrustRuleID(rule.ID)
+	in.Name, in.Networks, in.ExpiresAt = exchangedName(rule.Name, id.Subject), []string{}, now.Add(ExchangedFor)
+	c := t.newToken(in, secret).SetTrustRuleID(rule.ID)
+	if rule.ServiceID != nil {
+		c.SetServiceID(*rule.ServiceID)
+	}
 	row, err := c.Save(ctx)
 	if err != nil {
 		return Token{}, err
@@ -105,55 +118,72 @@ func (s *Service) exchange(ctx context.Context, tx *db.Tx, rule *ent.TrustRule, 
 		return Token{}, err
 	}
 	made := readToken(row)
-	return made, s.audit.Record(ctx, tx, audit.Event{Action: "token:exchange", ObjectType: "token", ObjectID: row.ID.String(), Registry: rule.RegistryID,
-		After: map[string]any{"token": made, "rule": rule.Name, "issuer": in.Identity.Issuer, "subject": in.Identity.Subject, "package": in.Package.Name}})
+	return made, s.audit.Record(ctx, tx, audit.Event{Action: "token:exchange", ObjectType: "token", ObjectID: row.ID.String(), Registry: onlyOne(in.Registries),
+		After: map[string]any{"token": made, "rule": rule.Name, "issuer": id.Issuer, "subject": shortened(id.Subject), "claims": matched(rule, id), "packages": in.Packages}})
 }
 
-func exchangedName(rule, subject string) string {
-	name := []rune(strings.Map(func(r rune) rune {
+// matched are the claims by which a rule took an identity, as JSON.
+func matched(rule *ent.TrustRule, id Identity) map[string]string {
+	out := make(map[string]string, len(rule.Claims))
+	for name := range rule.Claims {
+		text, _ := json.Marshal(id.Claims[name]) // was decoded from JSON
+		out[name] = shortened(string(text))
+	}
+	return out
+}
+
+// shortened is a text of an outside issuer as the audit keeps it.
+func shortened(text string) string { return printable(text[:min(len(text), maxMatched)]) }
+
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
 		if !strconv.IsPrint(r) {
 			return '?'
 		}
 		return r
-	}, rule+": "+subject))
+	}, text)
+}
+
+func exchangedName(rule, subject string) string {
+	name := []rune(printable(rule + ": " + subject))
 	return string(name[:min(len(name), MaxName)])
 }
 
-// trusted finds the rule by which the identity may publish the package.
-func trusted(ctx context.Context, tx *db.Tx, in ExchangeInput) (*ent.TrustRule, error) {
-	q := tx.Ent.TrustRule.Query().Where(trustrule.Issuer(in.Identity.Issuer)).Order(ent.Asc(trustrule.FieldID))
-	if in.Registry != uuid.Nil {
-		q.Where(trustrule.RegistryID(in.Registry))
-	}
-	rules, err := q.All(ctx)
+// trusted finds the rule by which the identity may publish the package, and
+// where.
+func trusted(ctx context.Context, tx *db.Tx, in ExchangeInput) (*ent.TrustRule, uuid.UUID, error) {
+	rules, err := tx.Ent.TrustRule.Query().Where(trustrule.Issuer(in.Identity.Issuer), trustrule.ServiceIDIsNil(), trustrule.Write(true)).
+		Order(ent.Asc(trustrule.FieldID)).All(ctx)
 	if err != nil {
-		return nil, err
+		return nil, uuid.Nil, err
 	}
-	matching := map[uuid.UUID]*ent.TrustRule{} // the first of each registry
+	first := map[uuid.UUID]*ent.TrustRule{} // of each registry
 	for _, r := range rules {
-		if matching[r.RegistryID] == nil && ruleMatches(r, in) {
-			matching[r.RegistryID] = r
-		}
-	}
-	var found *ent.TrustRule
-	var names []string
-	for id, rule := range matching {
-		reg, err := tx.Ent.Registry.Query().Where(registry.ID(id), registry.DeletedAtIsNil(), registry.Ecosystem(in.Package.Ecosystem)).Only(ctx)
-		if ent.IsNotFound(err) {
+		if !ruleMatches(r, in) {
 			continue
 		}
-		if err != nil {
-			return nil, err
+		for _, id := range r.Registries {
+			if first[id] == nil && (in.Registry == uuid.Nil || in.Registry == id) {
+				first[id] = r
+			}
 		}
-		found, names = rule, append(names, reg.Name)
 	}
-	switch len(names) {
+	rows, err := tx.Ent.Registry.Query().Where(registry.IDIn(slices.Collect(maps.Keys(first))...), registry.DeletedAtIsNil(), registry.Ecosystem(in.Package.Ecosystem)).
+		Order(ent.Asc(registry.FieldName)).All(ctx)
+	if err != nil {
+		return nil, uuid.Nil, err
+	}
+	switch len(rows) {
 	case 0:
-		return nil, NotTrusted()
+		return nil, uuid.Nil, NotTrusted()
 	case 1:
-		return found, nil
+		return first[rows[0].ID], rows[0].ID, nil
 	}
-	return nil, errs.New(errs.Conflict, "access.Exchange", "the registries %s all trust this identity for %s, and the request does not say which one is meant; give each its own host name, or trust it in one", strings.Join(names, ", "), in.Package.Name)
+	names := make([]string, len(rows))
+	for i, r := range rows {
+		names[i] = r.Name
+	}
+	return nil, uuid.Nil, errs.New(errs.Conflict, "access.Exchange", "the registries %s all trust this identity for %s, and the request does not say which one is meant; give each its own host name, or trust it in one", strings.Join(names, ", "), in.Package.Name)
 }
 
 // NotTrusted is the one answer for every identity that gets no token.
@@ -163,13 +193,8 @@ func NotTrusted() error {
 
 func ruleMatches(r *ent.TrustRule, in ExchangeInput) bool {
 	// Old npm names may have a "*", which a token's limit would take for any text.
-	if len(r.Claims) == 0 || strings.Contains(in.Package.Name, "*") {
+	if strings.Contains(in.Package.Name, "*") || !trustMatches(r, in.Identity) {
 		return false
-	}
-	for name, want := range r.Claims {
-		if !claimMatches(want, in.Identity.Claims[name]) {
-			return false
-		}
 	}
 	if len(r.Packages) == 0 {
 		return true
@@ -178,44 +203,6 @@ func ruleMatches(r *ent.TrustRule, in ExchangeInput) bool {
 	return limited.writes(in.Package) == nil
 }
 
-// claimMatches compares a claim's value with the one wanted. A list matches by
-// one of its elements; an object and null never do.
-func claimMatches(want string, value any) bool {
-	switch v := value.(type) {
-	case string:
-		return wildcard(want, v)
-	case bool:
-		return wildcard(want, strconv.FormatBool(v))
-	case float64, json.Number:
-		b, err := json.Marshal(v)
-		return err == nil && wildcard(want, string(b))
-	case []any:
-		for _, e := range v {
-			if _, nested := e.([]any); !nested && claimMatches(want, e) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// wildcard reports whether text is the pattern, in which each "*" stands for any
-// run of characters.
-func wildcard(pattern, text string) bool {
-	parts := strings.Split(pattern, "*")
-	if len(parts) == 1 {
-		return pattern == text
-	}
-	if !strings.HasPrefix(text, parts[0]) {
-		return false
-	}
-	text = text[len(parts[0]):]
-	for _, p := range parts[1 : len(parts)-1] {
-		i := strings.Index(text, p)
-		if i < 0 {
-			return false
-		}
-		text = text[i+len(p):]
-	}
-	return strings.HasSuffix(text, parts[len(parts)-1])
+func trustMatches(r *ent.TrustRule, id Identity) bool {
+	return r.Issuer == id.Issuer && claimsMatch(TrustProvider(r.Provider), r.Issuer, r.Claims, id.Claims)
 }

@@ -77,7 +77,7 @@ func (s *Service) Grants(ctx context.Context) (out []RoleGrant, err error) {
 		for _, r := range rows {
 			b := bindingOf(r)
 			if everything || t.me.on(b.registry).has(GrantManage) {
-				out = append(out, RoleGrant{r.ID, b.who, b.role, b.registry, r.CreatedAt})
+				out = append(out, readGrant(r))
 			}
 		}
 		return nil
@@ -129,7 +129,7 @@ func (t *turn) revoke(ctx context.Context, who Principal, p Place) error {
 		return err
 	}
 	if !have {
-		return errs.New(errs.NotFound, "access.Revoke", "%s %s does not have the role %s there", strings.ToLower(string(who.Kind)), who.ID, p.Role)
+		return errs.New(errs.NotFound, "access.Revoke", "the %s does not have the role %s there", strings.ToLower(string(who.Kind)), p.Role)
 	}
 	if err := t.bound("the role "+p.Role, t.st.roles[p.Role].list(), p.Registry); err != nil {
 		return err
@@ -193,7 +193,7 @@ func (t *turn) principalExists(ctx context.Context, who Principal) (err error) {
 		there, err = t.Ent.ServiceAccount.Query().Where(serviceaccount.ID(who.ID), serviceaccount.DeactivatedAtIsNil()).Exist(ctx)
 	}
 	if err == nil && !there {
-		err = errs.New(errs.NotFound, "access.Grant", "there is no active member, service token, team or service account %s", who.ID).On("subject")
+		err = errs.New(errs.NotFound, "access.Grant", "the principal is no active member, service token, team or service account here").On("principal")
 	}
 	return err
 }

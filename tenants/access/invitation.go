@@ -156,9 +156,11 @@ func (s *Service) Resend(ctx context.Context, id uuid.UUID) (secret string, out 
 		hash, now := hashOf(secret), s.now()
 		who, _ := t.by.Principal()
 		u := t.Ent.Invitation.UpdateOne(row).SetSecretHash(hash[:]).SetSentAt(now).SetExpiresAt(now.Add(InvitationFor)).
-			SetInvitedBy(t.by.Name).SetInviterKind(string(t.by.Kind)).ClearInviterID()
+			SetInvitedBy(t.by.Name).SetInviterKind(string(t.by.Kind))
 		if who.ID != uuid.Nil {
 			u.SetInviterKind(string(who.Kind)).SetInviterID(who.ID)
+		} else {
+			u.ClearInviterID()
 		}
 		if row, err = u.Save(ctx); err != nil {
 			return err

@@ -40,7 +40,7 @@ func (s *Service) TransferOwnership(ctx context.Context, to uuid.UUID) error {
 		}
 		me, heir := MemberPrincipal(t.by.MemberID), MemberPrincipal(to)
 		if me == heir {
-			return errs.New(errs.Invalid, op, "the ownership cannot be transferred to oneself").On("to")
+			return errs.New(errs.Invalid, op, "the ownership cannot be transferred to oneself").On("member")
 		}
 		own, err := t.Ent.RoleGrant.Query().Where(grantIs(me, Place{Role: Owner})...).Exist(ctx)
 		if err != nil {

@@ -75,19 +75,8 @@ func (s *Service) UpdateServiceAccount(ctx context.Context, id uuid.UUID, in Ser
 	if len(in.Roles) > 0 {
 		return errs.New(errs.Invalid, "access.UpdateServiceAccount", "roles are granted and revoked, not updated").On("roles")
 	}
-	err := s.change(ctx, func(ctx context.Context, t *turn) error {
-		row, err := t.account(ctx, id)
-		if err != nil || row.Name == in.Name && row.Description == in.Description {
-			return err
-		}
-		if err := t.Ent.ServiceAccount.UpdateOne(row).SetName(in.Name).SetDescription(in.Description).Exec(ctx); err != nil {
-			return err
-		}
-		e := serviceEvent("service:update", id, map[string]string{"name": in.Name, "description": in.Description})
-		e.Before = map[string]string{"name": row.Name, "description": row.Description}
-		return t.done(ctx, e)
-	})
-	return accountTaken(err, in.Name)
+	_, err := s.EditServiceAccount(ctx, id, func(now *ServiceAccountInput) { *now = in })
+	return err
 }
 
 // DeactivateServiceAccount ends an account: every token of it is revoked for

@@ -92,9 +92,9 @@ func TestA4_ServiceAccountsAreNoWayAround(t *testing.T) {
 	keys := b.as(b.ours, b.member(b.ours, "keys", on("keys", uuid.Nil)))
 	_, err := b.svc.CreateServiceAccount(keys, access.ServiceAccountInput{Name: "mine", Roles: []access.Place{on(access.Admin, uuid.Nil)}})
 	b.is(err, errs.Forbidden)
-	mine, err := b.svc.CreateServiceAccount(keys, access.ServiceAccountInput{Name: "mine", Roles: []access.Place{on("keys", one)}})
+	_, err = b.svc.CreateServiceAccount(keys, access.ServiceAccountInput{Name: "mine", Roles: []access.Place{on("keys", one)}})
 	b.is(err, errs.Invalid) // token:manage is the organization's
-	mine, err = b.svc.CreateServiceAccount(keys, access.ServiceAccountInput{Name: "mine"})
+	mine, err := b.svc.CreateServiceAccount(keys, access.ServiceAccountInput{Name: "mine"})
 	b.ok(err)
 	strong := b.account("strong", on(access.Security, one))
 	for _, do := range []error{

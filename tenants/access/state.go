@@ -65,9 +65,7 @@ func load(ctx context.Context, tx *db.Tx) (*state, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load trust rules: %w", err)
 	}
-	for _, r := range rules {
-		bindings = append(bindings, binding{who: Principal{KindTrust, r.ID}, role: Publisher, registry: r.RegistryID})
-	}
+	bindings = append(bindings, trustBindings(rules)...)
 	st := &state{org: org, roles: make(map[string]set, len(roles)), places: make(map[Principal][]uuid.UUID)}
 	if st.enforcer, err = newEnforcer(roles, bindings, teams); err != nil {
 		return nil, err
@@ -87,6 +85,23 @@ func load(ctx context.Context, tx *db.Tx) (*state, error) {
 		}
 	}
 	return st, nil
+}
+
+// trustBindings are the roles of trust rules. One of a service account has none:
+// its tokens are the account's.
+func trustBindings(rules []*ent.TrustRule) (out []binding) {
+	for _, r := range rules {
+		role := Reader
+		if r.Write {
+			role = Publisher
+		}
+		for _, id := range r.Registries {
+			if r.ServiceID == nil {
+				out = append(out, binding{who: Principal{KindTrust, r.ID}, role: role, registry: id})
+			}
+		}
+	}
+	return out
 }
 
 // at remembers that somebody has a grant at a place.

@@ -74,21 +74,8 @@ func (s *Service) UpdateTeam(ctx context.Context, id uuid.UUID, in TeamInput) er
 	if err := in.normalize(); err != nil {
 		return err
 	}
-	err := s.change(ctx, func(ctx context.Context, t *turn) error {
-		row, err := t.team(ctx, id)
-		if err != nil {
-			return err
-		}
-		before := TeamInput{row.Name, row.Description}
-		if before == in {
-			return nil
-		}
-		if err := t.Ent.Team.UpdateOne(row).SetName(in.Name).SetDescription(in.Description).Exec(ctx); err != nil {
-			return err
-		}
-		return t.done(ctx, teamEvent("team:update", id, before, in))
-	})
-	return teamTaken(err, in.Name)
+	_, err := s.EditTeam(ctx, id, func(now *TeamInput) { *now = in })
+	return err
 }
 
 // DeleteTeam ends a team, with its roles and memberships. It needs

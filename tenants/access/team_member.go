@@ -9,7 +9,6 @@ import (
 
 	"sluice.dev/sluice/ent"
 	"sluice.dev/sluice/ent/db"
-	"sluice.dev/sluice/ent/team"
 	"sluice.dev/sluice/ent/teammember"
 	"sluice.dev/sluice/tenants/errs"
 )
@@ -82,37 +81,7 @@ func (s *Service) RequireTeam(ctx context.Context, id uuid.UUID) error {
 // system may call it, after a login; who may map a group to a team is
 // [Service.RequireTeam]'s affair.
 func (s *Service) SetGroupTeams(ctx context.Context, member uuid.UUID, teams []uuid.UUID) error {
-	return s.change(ctx, func(ctx context.Context, t *turn) error {
-		if t.me != nil {
-			return errs.New(errs.Forbidden, "access.SetGroupTeams", "the teams of groups follow a login; nobody sets them by hand")
-		}
-		if err := t.principalExists(ctx, MemberPrincipal(member)); err != nil {
-			return err
-		}
-		wanted, err := t.Ent.Team.Query().Where(team.IDIn(teams...)).IDs(ctx)
-		if err != nil {
-			return err
-		}
-		have, err := t.Ent.TeamMember.Query().Where(teammember.MemberID(member)).All(ctx)
-		if err != nil {
-			return err
-		}
-		for _, m := range have {
-			if i := slices.Index(wanted, m.TeamID); i >= 0 {
-				wanted = slices.Delete(wanted, i, i+1)
-			} else if m.FromGroup {
-				if err := t.leaveTeam(ctx, m); err != nil {
-					return err
-				}
-			}
-		}
-		for _, id := range wanted {
-			if err := t.joinByGroup(ctx, id, member); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	return s.change(ctx, func(ctx context.Context, t *turn) error { return t.setGroupTeams(ctx, member, teams) })
 }
 
 func (t *turn) leaveTeam(ctx context.Context, m *ent.TeamMember) error {
@@ -191,7 +160,7 @@ func (s *Service) memberships(ctx context.Context, p Page, only func(*ent.TeamMe
 		}
 		rows, err := q.All(ctx)
 		for _, r := range rows {
-			out = append(out, Membership{r.ID, r.TeamID, r.MemberID, r.FromGroup, r.CreatedAt})
+			out = append(out, readMembership(r))
 		}
 		return err
 	})

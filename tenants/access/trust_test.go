@@ -32,6 +32,9 @@ func (b *bench) trust(ctx context.Context, in access.TrustRuleInput) access.Trus
 	if in.Name == "" {
 		in.Name = "ci"
 	}
+	if in.Reuse == 0 {
+		in.Reuse = access.DefaultTrustReuse
+	}
 	if in.Issuer == "" {
 		in.Issuer = issuer
 	}
@@ -50,7 +53,7 @@ func TestA2_Exchange(t *testing.T) {
 	reg, other := b.registry(b.ours, "team"), b.registry(b.ours, "other")
 	foreign := b.registry(b.theirs, "team")
 	claims := map[string]string{"repository": "acme/widgets", "ref": "refs/heads/*", "protected": "true", "run": "42", "contexts": "b"}
-	rule := b.trust(b.ours, access.TrustRuleInput{Registry: reg, Claims: claims, Packages: []string{"@acme/*"}})
+	rule := b.trust(b.ours, access.TrustRuleInput{Write: true, Registries: []uuid.UUID{reg}, Claims: claims, Packages: []string{"@acme/*"}})
 
 	for name, in := range map[string]access.ExchangeInput{
 		"another issuer":       {Identity: access.Identity{Issuer: "https://evil.example", Claims: identity().Claims}, Package: pkg("@acme/a")},
@@ -106,7 +109,7 @@ func TestA2_TrustEndsWithItsRule(t *testing.T) {
 	b := newBench(t)
 	reg := b.registry(b.ours, "team")
 	node := otherNode(b)
-	rule := b.trust(b.ours, access.TrustRuleInput{Registry: reg})
+	rule := b.trust(b.ours, access.TrustRuleInput{Write: true, Registries: []uuid.UUID{reg}})
 	secret, _, err := b.svc.Exchange(b.ours, access.ExchangeInput{Identity: identity(), Package: pkg("w")})
 	b.ok(err)
 	who, err := b.svc.Authenticate(b.ours, secret, "")
@@ -130,7 +133,7 @@ func TestA4_TrustRulesHandOnWhatTheirMakerMay(t *testing.T) {
 	b.ok(b.svc.CreateRole(b.ours, access.RoleInput{Name: "editor", Actions: []access.Action{access.RegistryRead, access.RegistryUpdate}}))
 	editor := b.member(b.ours, "ed", access.Place{Role: "editor", Registry: reg})
 	admin := b.member(b.ours, "ad", access.Place{Role: access.RegistryAdmin, Registry: reg})
-	in := access.TrustRuleInput{Registry: reg, Name: "ci", Issuer: issuer, Claims: map[string]string{"repository": "a/b"}}
+	in := access.TrustRuleInput{Write: true, Registries: []uuid.UUID{reg}, Name: "ci", Issuer: issuer, Claims: map[string]string{"repository": "a/b"}}
 	_, err := b.svc.CreateTrustRule(b.as(b.ours, editor), in)
 	b.is(err, errs.Forbidden)
 	_, err = b.svc.CreateTrustRule(b.as(b.theirs, admin), in)
@@ -139,7 +142,7 @@ func TestA4_TrustRulesHandOnWhatTheirMakerMay(t *testing.T) {
 	b.ok(err)
 	_, err = b.svc.CreateTrustRule(b.as(b.ours, admin), in)
 	b.is(err, errs.Conflict)
-	in.Registry = hidden
+	in.Registries, in.Name = []uuid.UUID{hidden}, "other"
 	_, err = b.svc.CreateTrustRule(b.as(b.ours, admin), in)
 	b.is(err, errs.NotFound)
 	_, err = b.svc.TrustRules(b.as(b.ours, admin), hidden)
@@ -168,7 +171,7 @@ func TestF5_TrustRules(t *testing.T) {
 		"is no name of a claim":                  {Claims: map[string]string{"": "x"}},
 		"is no pattern of package names":         {Packages: []string{"a b"}},
 		"the name is empty":                      {Name: " "},
-		"the registry does not exist":            {Registry: uuid.New()},
+		"the registry does not exist":            {Registries: []uuid.UUID{uuid.New()}},
 		"the claim ref must be compared with 1 ": {Claims: map[string]string{"ref": "a\nb"}},
 	} {
 		if in.Issuer == "" {
@@ -180,9 +183,10 @@ func TestF5_TrustRules(t *testing.T) {
 		if in.Name == "" {
 			in.Name = "ci"
 		}
-		if in.Registry == uuid.Nil {
-			in.Registry = reg
+		if in.Registries == nil {
+			in.Registries = []uuid.UUID{reg}
 		}
+		in.Write = true
 		_, err := b.svc.CreateTrustRule(b.ours, in)
 		if err == nil || !strings.Contains(errs.Public(err), says) {
 			t.Errorf("%v, want %q", err, says)
@@ -197,8 +201,8 @@ func TestF5_TrustRules(t *testing.T) {
 func TestExchange_Ambiguous(t *testing.T) {
 	b := newBench(t)
 	one, two := b.registry(b.ours, "one"), b.registry(b.ours, "two")
-	b.trust(b.ours, access.TrustRuleInput{Registry: one})
-	b.trust(b.ours, access.TrustRuleInput{Registry: two})
+	b.trust(b.ours, access.TrustRuleInput{Name: "first", Write: true, Registries: []uuid.UUID{one}})
+	b.trust(b.ours, access.TrustRuleInput{Name: "second", Write: true, Registries: []uuid.UUID{two}})
 	in := access.ExchangeInput{Identity: identity(), Package: pkg("w")}
 	_, _, err := b.svc.Exchange(b.ours, in)
 	b.is(err, errs.Conflict)
@@ -215,7 +219,7 @@ func TestExchange_Ambiguous(t *testing.T) {
 func TestF3_ExchangedTokensDoNotPileUp(t *testing.T) {
 	b := newBench(t)
 	reg := b.registry(b.ours, "team")
-	rule := b.trust(b.ours, access.TrustRuleInput{Registry: reg})
+	rule := b.trust(b.ours, access.TrustRuleInput{Write: true, Registries: []uuid.UUID{reg}})
 	keep, _, err := b.svc.CreateToken(b.ours, access.TokenInput{Name: "expires", ExpiresAt: b.clock.now().Add(time.Minute)})
 	b.ok(err)
 	rows := func() (n int) {

@@ -152,7 +152,9 @@ func listen(d *db.DB) *changes {
 	d.Feed.Subscribe(func(change db.Change) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.seen[change] = true
+		if change.Kind != db.Imported { // of which nodes keep nothing
+			c.seen[change] = true
+		}
 	}, func() {})
 	return c
 }

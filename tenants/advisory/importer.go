@@ -2,6 +2,7 @@ package advisory
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"time"
 
@@ -91,12 +92,20 @@ func (im *Importer) load(ctx context.Context, path string, src source, o Options
 		if err := tx.Lock(ctx, false, "advisories"); err != nil {
 			return err
 		}
-		w := newWriter(tx, o)
-		if err := w.readAll(ctx, src); err != nil {
+		// Nobody else imports from here on.
+		shown, err := im.begin(ctx, &o)
+		if err != nil {
 			return err
 		}
-		if err := w.finish(ctx, path); err != nil {
-			return err
+		w := newWriter(tx, o)
+		if err = w.readAll(ctx, src); err == nil {
+			err = w.finish(ctx, path)
+		}
+		if err == nil {
+			err = shown.done(ctx, tx, w.report)
+		}
+		if err != nil {
+			return errors.Join(err, shown.failed(ctx, err))
 		}
 		report = w.report
 		return nil

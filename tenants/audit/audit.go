@@ -50,6 +50,9 @@ func (l *Log) Record(ctx context.Context, tx *db.Tx, events ...Event) error {
 		if err != nil {
 			return err
 		}
+		if e.Reason == "" {
+			e.Reason = actor.Reason
+		}
 		rows = append(rows, []any{uuid.Must(uuid.NewV7()), org, at, string(actor.Kind), nullable(actor.ID), nullable(actor.TokenID),
 			redactText(actor.Name), actor.IP, e.Action, e.ObjectType, redactText(e.ObjectID), nullable(e.Registry), redactText(e.Reason), before, after})
 	}

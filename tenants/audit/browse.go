@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"entgo.io/ent/dialect/sql"
 	"github.com/google/uuid"
 
 	"sluice.dev/sluice/ent"
@@ -19,16 +20,21 @@ type Reach struct {
 	Registries []uuid.UUID // else what concerns these
 }
 
-// EventQuery selects audit events for a list, the newest first.
+// EventQuery selects audit events for a list, the newest first unless asked
+// otherwise.
 type EventQuery struct {
 	Reach      Reach
-	Action     string // exact, like all texts here; "" = all
+	Action     string // exact, as all texts here unless they say otherwise; "" = all
+	Prefix     string // what the action begins with
 	Actor      string
+	ActorKind  string
+	IP         string
 	ObjectType string
 	ObjectID   string
 	From       time.Time // zero = no bound
 	To         time.Time // exclusive; zero = no bound
-	After      *Mark     // nil = from the newest
+	After      *Mark     // nil = from the start
+	Asc        bool      // the oldest first
 	Limit      int
 }
 
@@ -50,12 +56,36 @@ func Events(ctx context.Context, tx *db.Tx, q EventQuery) ([]*ent.AuditEvent, er
 		if err != nil {
 			return nil, fmt.Errorf("audit: mark: %w", err)
 		}
-		where = append(where, auditevent.Or(auditevent.AtLT(q.After.At), auditevent.And(auditevent.At(q.After.At), auditevent.IDLT(last))))
+		where = append(where, behind(q.Asc, q.After.At, last))
 	}
-	return tx.Ent.AuditEvent.Query().Where(where...).Order(ent.Desc(auditevent.FieldAt, auditevent.FieldID)).Limit(q.Limit).All(ctx)
+	order := ent.Desc(auditevent.FieldAt, auditevent.FieldID)
+	if q.Asc {
+		order = ent.Asc(auditevent.FieldAt, auditevent.FieldID)
+	}
+	return tx.Ent.AuditEvent.Query().Where(where...).Order(order).Limit(q.Limit).All(ctx)
+}
+
+func behind(asc bool, at time.Time, id uuid.UUID) predicate.AuditEvent {
+	return func(s *sql.Selector) {
+		key := []string{s.C(auditevent.FieldAt), s.C(auditevent.FieldID)}
+		if asc {
+			s.Where(sql.CompositeGT(key, at, id))
+		} else {
+			s.Where(sql.CompositeLT(key, at, id))
+		}
+	}
 }
 
 func (q EventQuery) where() (out []predicate.AuditEvent) {
+	if q.Prefix != "" {
+		out = append(out, auditevent.ActionHasPrefix(q.Prefix))
+	}
+	if q.ActorKind != "" {
+		out = append(out, auditevent.ActorKind(q.ActorKind))
+	}
+	if q.IP != "" {
+		out = append(out, auditevent.IP(q.IP))
+	}
 	if q.Action != "" {
 		out = append(out, auditevent.Action(q.Action))
 	}

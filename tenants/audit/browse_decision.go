@@ -31,16 +31,21 @@ type Recorded struct {
 	Record    json.RawMessage // what Answer.Decision was
 }
 
-// DecisionQuery selects decisions for a list, the newest first.
+// DecisionQuery selects decisions for a list, the newest first unless asked
+// otherwise.
 type DecisionQuery struct {
-	Reach   Reach
-	Package string    // exact, normalized; "" = all
-	Version string    // exact; "" = all
-	Effect  string    // "" = all
-	From    time.Time // zero = no bound
-	To      time.Time // exclusive; zero = no bound
-	After   *Mark     // nil = from the newest
-	Limit   int
+	IDs       []string // only these; nil = all
+	Reach     Reach
+	Channel   string // "" = all
+	Ecosystem coord.Ecosystem
+	Asc       bool      // the oldest first
+	Package   string    // exact, normalized; "" = all
+	Version   string    // exact; "" = all
+	Effect    string    // "" = all
+	From      time.Time // zero = no bound
+	To        time.Time // exclusive; zero = no bound
+	After     *Mark     // nil = from the start
+	Limit     int
 }
 
 const recordedColumns = `id, at, last_at, count, registry_id, token_id, channel, ecosystem, name, version, effect, snapshot_at, decision`
@@ -56,6 +61,10 @@ func DecisionLog(ctx context.Context, tx *db.Tx, q DecisionQuery) ([]Recorded, e
 	if q.After != nil {
 		after = *q.After
 	}
+	cmp, dir := "<", "DESC"
+	if q.Asc {
+		cmp, dir = ">", "ASC"
+	}
 	ids := q.Reach.Registries
 	if ids == nil {
 		ids = []uuid.UUID{}
@@ -63,8 +72,9 @@ func DecisionLog(ctx context.Context, tx *db.Tx, q DecisionQuery) ([]Recorded, e
 	rows, err := tx.Query(ctx, `SELECT `+recordedColumns+` FROM decisions
 		WHERE ($1 OR registry_id = ANY ($2)) AND ($3 = '' OR name = $3)
 		AND ($4 = '' OR version = $4) AND ($5 = '' OR effect = $5) AND ($6::timestamptz IS NULL OR at >= $6) AND ($7::timestamptz IS NULL OR at < $7)
-		AND ($8::timestamptz IS NULL OR (at, id) < ($8, $9)) ORDER BY at DESC, id DESC LIMIT $10`,
-		q.Reach.All, ids, q.Package, q.Version, q.Effect, moment(q.From), moment(q.To), moment(after.At), after.ID, q.Limit)
+		AND ($11::text[] IS NULL OR id = ANY ($11)) AND ($12 = '' OR channel = $12) AND ($13 = '' OR ecosystem = $13)
+		AND ($8::timestamptz IS NULL OR (at, id) `+cmp+` ($8, $9)) ORDER BY at `+dir+`, id `+dir+` LIMIT $10`,
+		q.Reach.All, ids, q.Package, q.Version, q.Effect, moment(q.From), moment(q.To), moment(after.At), after.ID, q.Limit, q.IDs, q.Channel, string(q.Ecosystem))
 	if err != nil {
 		return nil, fmt.Errorf("decision log: %w", err)
 	}
@@ -113,16 +123,28 @@ func (f Fetched) args() []any {
 
 const whereFetched = ` FROM deliveries WHERE ecosystem = $1 AND name = $2 AND ($3 OR version = ANY ($4))`
 
-// Deliveries returns a page of who fetched, ordered by registry and token, after
-// the one that is given; nil is from the start.
-func Deliveries(ctx context.Context, tx *db.Tx, f Fetched, after *Delivery, limit int) ([]Delivery, error) {
+// DeliveryQuery selects who fetched, ordered by registry and token.
+type DeliveryQuery struct {
+	Fetched
+	Registry uuid.UUID // from this one only; nil = all
+	After    *Delivery // nil = from the start
+	Desc     bool
+	Limit    int
+}
+
+// Deliveries returns a page of who fetched.
+func Deliveries(ctx context.Context, tx *db.Tx, q DeliveryQuery) ([]Delivery, error) {
+	cmp, dir, f, after := ">", "ASC", q.Fetched, q.After
+	if q.Desc {
+		cmp, dir = "<", "DESC"
+	}
 	var registry, token *uuid.UUID
 	if after != nil {
 		registry, token = &after.Registry, &after.Token
 	}
 	rows, err := tx.Query(ctx, `SELECT registry_id, token_id, sum(count), min(first_at), max(last_at)`+whereFetched+`
-		AND ($5::uuid IS NULL OR (registry_id, token_id) > ($5, $6::uuid)) GROUP BY registry_id, token_id
-		ORDER BY registry_id, token_id LIMIT $7`, append(f.args(), registry, token, limit)...)
+		AND ($5::uuid IS NULL OR (registry_id, token_id) `+cmp+` ($5, $6::uuid)) AND ($8::uuid IS NULL OR registry_id = $8) GROUP BY registry_id, token_id
+		ORDER BY registry_id `+dir+`, token_id `+dir+` LIMIT $7`, append(f.args(), registry, token, q.Limit, nullable(q.Registry))...)
 	if err != nil {
 		return nil, fmt.Errorf("deliveries: %w", err)
 	}

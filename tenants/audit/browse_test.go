@@ -133,7 +133,7 @@ func TestC7_BrowseDeliveries(t *testing.T) {
 	}
 	page := func(ctx context.Context, after *audit.Delivery) []audit.Delivery {
 		return peek(ctx, t, d, func(ctx context.Context, tx *db.Tx) ([]audit.Delivery, error) {
-			return audit.Deliveries(ctx, tx, one, after, 1)
+			return audit.Deliveries(ctx, tx, audit.DeliveryQuery{Fetched: one, After: after, Limit: 1})
 		})
 	}
 	first := page(ours, nil)

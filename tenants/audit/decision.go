@@ -109,6 +109,7 @@ func (l *Decisions) Refused(ctx context.Context, a Answer) (string, error) {
 			return made, fmt.Errorf("decision log: encode: %w", err)
 		}
 		err = l.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+			tx.Changed(db.Change{Kind: db.Decided, Org: org, Name: made.id})
 			_, err := tx.Exec(ctx, insertDecision, decisionArgs(org, made, a, body)...)
 			return err
 		})

@@ -139,7 +139,12 @@ func (l *Decisions) flush(ctx context.Context, org uuid.UUID) error {
 		return nil
 	}
 	err := db.Retry(ctx, func() error {
-		return l.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return tx.SendBatch(ctx, w.batch(org)).Close() })
+		return l.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+			for _, x := range w.warned {
+				tx.Changed(db.Change{Kind: db.Decided, Org: org, Name: x.id})
+			}
+			return tx.SendBatch(ctx, w.batch(org)).Close()
+		})
 	})
 	if err != nil {
 		l.putBack(org, w)

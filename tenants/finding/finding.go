@@ -45,7 +45,7 @@ func (s *Service) Reassess(ctx context.Context, e coord.Ecosystem, names []strin
 	var failed []error
 	for _, name := range names {
 		pkg := coord.Package{Ecosystem: e, Name: name}
-		if err := s.reassess(ctx, shape, pkg); err != nil {
+		if _, err := s.reassess(ctx, shape, pkg); err != nil {
 			failed = append(failed, fmt.Errorf("reassess %s: %w", name, err))
 		}
 	}
@@ -61,34 +61,34 @@ type facts struct {
 	snapshot time.Time
 }
 
-func (s *Service) reassess(ctx context.Context, shape *registry.Snapshot, pkg coord.Package) error {
+// reassess reports whether the package has other findings than before.
+func (s *Service) reassess(ctx context.Context, shape *registry.Snapshot, pkg coord.Package) (changed bool, err error) {
 	var f facts
-	err := s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+	err = s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if err := s.read(ctx, tx, shape, pkg, &f); err != nil {
 			return err
 		}
-		changed, err := s.record(ctx, tx, pkg, f.matches)
-		if err != nil || !changed {
+		if changed, err = s.record(ctx, tx, pkg, f.matches); err != nil || !changed {
 			return err
 		}
 		return catalog.Changed(ctx, tx, pkg)
 	})
 	if err != nil {
-		return err
+		return false, err
 	}
 	// First what ends, then what begins: a version whose hold ends because its
 	// advisory was withdrawn may have another one that was not the hold's cause.
 	lifted, err := s.lift(ctx, shape, pkg, &f)
 	if err != nil {
-		return err
+		return changed, err
 	}
 	if lifted {
 		err := s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return s.read(ctx, tx, shape, pkg, &f) })
 		if err != nil {
-			return err
+			return changed, err
 		}
 	}
-	return s.act(ctx, shape, pkg, &f)
+	return changed, s.act(ctx, shape, pkg, &f)
 }
 
 func (s *Service) read(ctx context.Context, tx *db.Tx, shape *registry.Snapshot, pkg coord.Package, f *facts) error {

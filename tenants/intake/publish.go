@@ -11,6 +11,7 @@ import (
 	"sluice.dev/sluice/tenants/catalog"
 	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/errs"
+	"sluice.dev/sluice/tenants/org"
 	"sluice.dev/sluice/tenants/policy"
 	"sluice.dev/sluice/tenants/registry"
 )
@@ -50,7 +51,8 @@ func (s *Service) Check(ctx context.Context, registry uuid.UUID, name, version s
 // was spent ([ErrSpent]), when the coordinates or the bytes were deleted for
 // security here or in a firewall above (D1), and when the coordinates are on
 // hold here ([ErrOnHold], Q3); and as Forbidden when the name is blocked, or
-// would hide public versions ([ErrHides], O5).
+// would hide public versions ([ErrHides], O5). Bytes that the organization's quota
+// has no room for are a Conflict too (T5).
 func (s *Service) Publish(ctx context.Context, in PublishInput) (coord.Version, error) {
 	const op = "publish"
 	n, v, err := s.target(ctx, op, in.Registry, in.Name, in.Version)
@@ -64,9 +66,26 @@ func (s *Service) Publish(ctx context.Context, in PublishInput) (coord.Version, 
 		return v, err
 	}
 	err = db.Retry(ctx, func() error {
-		return s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return s.publish(ctx, tx, n, v, in) })
+		return s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+			if err := catalog.LockPackage(ctx, tx, v.Package, false); err != nil {
+				return err
+			}
+			if err := org.TakeStorage(ctx, tx, s.Now(), weighed(in.Files)...); err != nil {
+				return err
+			}
+			return s.publish(ctx, tx, n, v, in)
+		})
 	})
 	return v, err
+}
+
+// weighed are files as the quota counts them.
+func weighed(files []catalog.StoredFile) []org.Stored {
+	out := make([]org.Stored, len(files))
+	for i, f := range files {
+		out[i] = org.Stored{SHA256: f.Blob.SHA256, Size: f.Blob.Size}
+	}
+	return out
 }
 
 func (in PublishInput) validate(op string, n *registry.Node) error {

@@ -8,13 +8,15 @@ import (
 	"sluice.dev/sluice/ent/db"
 	"sluice.dev/sluice/tenants/audit"
 	"sluice.dev/sluice/tenants/coord"
+	"sluice.dev/sluice/tenants/org"
 	"sluice.dev/sluice/tenants/registry"
 )
 
 // Pull brings a version into a registry along its path, as a fetch would (R2):
 // every registry on the way holds it afterwards. One that the registry holds
 // stays as it is. What the gate withholds is a Conflict ([ErrWithheld]), what no
-// source lists is NotFound.
+// source lists is NotFound. An organization whose storage is full pulls nothing
+// on purpose (a Conflict, T5); what clients install still passes.
 func (s *Service) Pull(ctx context.Context, reg uuid.UUID, name, version string) (coord.Version, error) {
 	const op = "pull"
 	n, pkg, err := s.named(ctx, op, reg, name)
@@ -26,6 +28,9 @@ func (s *Service) Pull(ctx context.Context, reg uuid.UUID, name, version string)
 		return v, err
 	}
 	before, err := s.release(ctx, n.ID, v)
+	if err == nil && before == nil {
+		err = s.DB.InSnapshot(ctx, func(ctx context.Context, tx *db.Tx) error { return org.RoomForStorage(ctx, tx, 1) })
+	}
 	if err != nil {
 		return v, err
 	}

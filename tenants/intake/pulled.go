@@ -53,16 +53,6 @@ func PullByID(ctx context.Context, tx *db.Tx, id uuid.UUID) (*ent.Pull, error) {
 	return p, err
 }
 
-// Pulls returns a page of a registry's pulls, the newest first, behind the one
-// of that id (nil = from the newest).
-func Pulls(ctx context.Context, tx *db.Tx, registry uuid.UUID, after uuid.UUID, limit int) ([]*ent.Pull, error) {
-	q := tx.Ent.Pull.Query().Where(pull.RegistryID(registry)).Order(ent.Desc(pull.FieldID)).Limit(limit)
-	if after != uuid.Nil {
-		q.Where(pull.IDLT(after)) // ids are in the order of time
-	}
-	return q.All(ctx)
-}
-
 // PullItemQuery selects versions of a pull.
 type PullItemQuery struct {
 	Pull  uuid.UUID

@@ -15,6 +15,7 @@ import (
 	"sluice.dev/sluice/tenants/audit"
 	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/errs"
+	"sluice.dev/sluice/tenants/org"
 	"sluice.dev/sluice/tenants/registry"
 	"sluice.dev/sluice/tenants/scope"
 )
@@ -74,6 +75,9 @@ func (s *Service) StartPull(ctx context.Context, in PullInput) (*ent.Pull, error
 	}
 	var out *ent.Pull
 	err = s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if err := org.RoomForStorage(ctx, tx, 1); err != nil {
+			return err
+		}
 		out, err = s.startPull(ctx, tx, n, in.Source, names, versions)
 		return err
 	})
@@ -85,12 +89,12 @@ func (s *Service) startPull(ctx context.Context, tx *db.Tx, n *registry.Node, so
 	if err != nil {
 		return nil, err
 	}
-	org, err := scope.Org(ctx)
+	ours, err := scope.Org(ctx)
 	if err != nil {
 		return nil, err
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO pull_items (id, org_id, pull_id, name, version)
-		SELECT gen_random_uuid(), $1, $2, v.name, v.version FROM unnest($3::text[], $4::text[]) v (name, version) ON CONFLICT DO NOTHING`, org, p.ID, names, versions)
+		SELECT gen_random_uuid(), $1, $2, v.name, v.version FROM unnest($3::text[], $4::text[]) v (name, version) ON CONFLICT DO NOTHING`, ours, p.ID, names, versions)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +103,7 @@ func (s *Service) startPull(ctx context.Context, tx *db.Tx, n *registry.Node, so
 	if err != nil {
 		return nil, err
 	}
-	return p, tx.Enqueue(ctx, spec.Pull{Org: org, Pull: p.ID}, nil)
+	return p, tx.Enqueue(ctx, spec.Pull{Org: ours, Pull: p.ID}, nil)
 }
 
 // unpulled is a version of a pull that nothing became of yet.
@@ -130,7 +134,7 @@ func (s *Service) PullStep(ctx context.Context, id uuid.UUID) (done bool, err er
 	var all errgroup.Group
 	all.SetLimit(pullAtOnce)
 	for _, item := range page {
-		all.Go(func() error { return s.pullItem(ctx, n, item) })
+		all.Go(func() error { return s.pullItem(ctx, n, p.ID, item) })
 	}
 	return false, all.Wait()
 }
@@ -151,7 +155,7 @@ func (s *Service) pullPage(ctx context.Context, id uuid.UUID) (p *ent.Pull, page
 }
 
 // pullItem brings one version in and writes down what became of it.
-func (s *Service) pullItem(ctx context.Context, n *registry.Node, item unpulled) error {
+func (s *Service) pullItem(ctx context.Context, n *registry.Node, pull uuid.UUID, item unpulled) error {
 	within, stop := context.WithTimeout(ctx, pullWithin)
 	err := s.bring(within, n, coord.Version{Package: coord.Package{Ecosystem: n.Ecosystem, Name: item.Name}, Version: item.Version})
 	stop()
@@ -169,14 +173,14 @@ func (s *Service) pullItem(ctx context.Context, n *registry.Node, item unpulled)
 	}
 	return s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		_, err := tx.Exec(ctx, `UPDATE pull_items SET state = $2, reason = $3 WHERE org_id = `+db.Ours+` AND id = $1 AND state = 'WAITING'`, item.ID, state, reason)
-		return err
+		return errors.Join(err, pulled(ctx, tx, pull))
 	})
 }
 
 func (s *Service) failRest(ctx context.Context, p *ent.Pull, reason string) error {
 	return s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		_, err := tx.Exec(ctx, `UPDATE pull_items SET state = 'FAILED', reason = $2 WHERE org_id = `+db.Ours+` AND pull_id = $1 AND state = 'WAITING'`, p.ID, reason)
-		return err
+		return errors.Join(err, pulled(ctx, tx, p.ID))
 	})
 }
 
@@ -188,9 +192,18 @@ func (s *Service) endPull(ctx context.Context, p *ent.Pull) error {
 			return err
 		}
 		all, err := PullCounts(ctx, tx, []uuid.UUID{p.ID})
-		if err != nil {
+		if err := errors.Join(err, pulled(ctx, tx, p.ID)); err != nil {
 			return err
 		}
 		return s.Audit.Record(ctx, tx, audit.Event{Action: "pull:end", ObjectType: "pull", ObjectID: p.ID.String(), Registry: p.RegistryID, After: all[p.ID]})
 	})
+}
+
+// pulled tells those who follow the pull that it has come further.
+func pulled(ctx context.Context, tx *db.Tx, pull uuid.UUID) error {
+	org, err := scope.Org(ctx)
+	if err == nil {
+		tx.Changed(db.Change{Kind: db.Pulled, Org: org, Name: pull.String()})
+	}
+	return err
 }

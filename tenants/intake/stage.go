@@ -14,6 +14,7 @@ import (
 	"sluice.dev/sluice/tenants/catalog"
 	"sluice.dev/sluice/tenants/coord"
 	"sluice.dev/sluice/tenants/errs"
+	"sluice.dev/sluice/tenants/org"
 	"sluice.dev/sluice/tenants/policy"
 )
 
@@ -68,6 +69,9 @@ func (s *Service) Stage(ctx context.Context, in PublishInput, by string) (uuid.U
 			return err
 		}
 		if err := roomToStage(ctx, tx, op, n.ID, v); err != nil {
+			return err
+		}
+		if err := org.TakeStorage(ctx, tx, s.Now(), weighed(in.Files)...); err != nil {
 			return err
 		}
 		if err := catalog.KeepBlobs(ctx, tx, s.Now(), in.Files); err != nil {

@@ -50,8 +50,8 @@ func (l ProviderLogout) check(now time.Time) error {
 }
 
 // ProviderLoggedOut ends the sessions that the organization's provider says have
-// ended, and returns how many there were. A token that was taken before is a
-// Conflict.
+// ended, and what guests by it had under way, and returns how many sessions
+// there were. A token that was taken before is a Conflict.
 func (s *Service) ProviderLoggedOut(ctx context.Context, p Provider, l ProviderLogout) (n int, err error) {
 	if err := l.check(s.Now()); err != nil {
 		return 0, err
@@ -64,8 +64,10 @@ func (s *Service) ProviderLoggedOut(ctx context.Context, p Provider, l ProviderL
 		if err := tx.Ent.LogoutToken.Create().SetHash(l.hash()).SetExpiresAt(now.Add(logoutMemory)).Exec(ctx); err != nil {
 			return err
 		}
-		n, err = s.endNamed(ctx, tx, l, session.ProviderID(p.ID))
-		return err
+		if n, err = s.endNamed(ctx, tx, l, session.ProviderID(p.ID)); err != nil {
+			return err
+		}
+		return endVisits(ctx, tx, &p.ID, l)
 	})
 	if _, again := db.IsUnique(err); again {
 		return 0, takenBefore()
@@ -74,7 +76,8 @@ func (s *Service) ProviderLoggedOut(ctx context.Context, p Provider, l ProviderL
 }
 
 // PlatformLoggedOut is ProviderLoggedOut for the platform's provider, in every
-// organization. It needs none in the context.
+// organization, and ends visits of the platform's host too. It needs no
+// organization in the context.
 func (s *Service) PlatformLoggedOut(ctx context.Context, l ProviderLogout) (n int, err error) {
 	now := s.Now()
 	if err := l.check(now); err != nil {
@@ -89,6 +92,12 @@ func (s *Service) PlatformLoggedOut(ctx context.Context, l ProviderLogout) (n in
 		}
 		if !fresh {
 			return takenBefore()
+		}
+		if err := endVisits(ctx, tx, nil, l); err != nil {
+			return err
+		}
+		if err := s.endOperators(ctx, tx, l); err != nil {
+			return err
 		}
 		rows, err := tx.Query(ctx, `SELECT organizations_of_session($1, $2, $3)`, l.Issuer, l.Subject, l.SID)
 		if err != nil {
@@ -106,6 +115,13 @@ func (s *Service) PlatformLoggedOut(ctx context.Context, l ProviderLogout) (n in
 		}))
 	}
 	return n, errors.Join(append(failed, err)...)
+}
+
+// endVisits ends the visits and guests that a token means; provider is nil for
+// the platform's.
+func endVisits(ctx context.Context, tx *db.Tx, provider *uuid.UUID, l ProviderLogout) error {
+	_, err := tx.Exec(ctx, `SELECT end_visits($1, $2, $3, $4)`, provider, l.Issuer, l.Subject, l.SID)
+	return err
 }
 
 // endNamed ends the sessions that a token means: those of its session id, and of

@@ -129,8 +129,9 @@ func (s *Service) take(ctx context.Context, state, browser string, platform bool
 
 // Ticket lets a flow that waits for the platform's answer have it, and returns
 // where the flow began, which is where the ticket goes. A flow that does not
-// wait, or was answered, is Forbidden.
-func (s *Service) Ticket(ctx context.Context, state string, who Claims) (ticket string, f Flow, err error) {
+// wait, or was answered, is Forbidden, and so is one that fits refuses; nil
+// takes every one.
+func (s *Service) Ticket(ctx context.Context, state string, who Claims, fits func(Flow) bool) (ticket string, f Flow, err error) {
 	if !isSecret(state) {
 		return "", Flow{}, noFlow()
 	}
@@ -143,11 +144,21 @@ func (s *Service) Ticket(ctx context.Context, state string, who Claims) (ticket 
 		return "", Flow{}, err
 	}
 	stateHash := hashOf(state)
-	var kept []byte
 	err = s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		return tx.QueryRow(ctx, `UPDATE login_flows SET ticket_hash = $2, ticket_sealed = $3
+		var kept []byte
+		err := tx.QueryRow(ctx, `UPDATE login_flows SET ticket_hash = $2, ticket_sealed = $3
 			WHERE org_id = `+db.Ours+` AND state_hash = $1 AND provider_id IS NULL AND ticket_hash IS NULL AND expires_at > $4 RETURNING sealed`,
 			stateHash, hash, content, s.Now()).Scan(&kept)
+		if err != nil {
+			return err
+		}
+		if err := s.openJSON("flow", stateHash, kept, &f); err != nil {
+			return err
+		}
+		if fits != nil && !fits(f) {
+			return noFlow()
+		}
+		return nil
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = noFlow()
@@ -155,7 +166,7 @@ func (s *Service) Ticket(ctx context.Context, state string, who Claims) (ticket 
 	if err != nil {
 		return "", Flow{}, err
 	}
-	return ticket, f, s.openJSON("flow", stateHash, kept, &f)
+	return ticket, f, nil
 }
 
 func noFlow() error {

@@ -49,6 +49,8 @@ type Config struct {
 	Access *access.Service
 	Seal   Sealer
 	Now    func() time.Time
+	// Operators are the people who operate the platform.
+	Operators Operators
 	// PlainHTTP allows issuers that are reached over http on this machine, as
 	// `sluice dev` has them.
 	PlainHTTP bool

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -114,7 +115,8 @@ func TestF5_ProvidersThatCannotBe(t *testing.T) {
 		in := good()
 		c.change(&in)
 		_, err := b.svc.CreateProvider(b.ours, in)
-		e, _ := err.(*errs.Error)
+		var e *errs.Error
+		errors.As(err, &e)
 		if e == nil || e.Kind != errs.Invalid || e.Field != c.field {
 			t.Errorf("%s: %v", name, err)
 		}

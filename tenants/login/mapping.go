@@ -16,12 +16,15 @@ import (
 	"sluice.dev/sluice/tenants/errs"
 )
 
-// Mapping gives a role to whoever a provider says is in a group.
+// Mapping gives a role to whoever a provider says is in a group, or puts them
+// into a team.
 type Mapping struct {
-	ID       uuid.UUID
-	Provider uuid.UUID
-	Group    string       // exactly as the provider writes it
-	Place    access.Place // the role, and where
+	ID        uuid.UUID
+	Provider  uuid.UUID
+	Group     string       // exactly as the provider writes it
+	Place     access.Place // the role, and where; zero for a team
+	Team      uuid.UUID    // uuid.Nil for a role
+	CreatedAt time.Time
 }
 
 // Mappings lists the mappings of a provider by group. It needs
@@ -41,14 +44,15 @@ func mappings(ctx context.Context, tx *db.Tx, provider uuid.UUID) (out []Mapping
 	rows, err := tx.Ent.GroupMapping.Query().Where(groupmapping.ProviderID(provider)).
 		Order(ent.Asc(groupmapping.FieldGroupName, groupmapping.FieldID)).All(ctx)
 	for _, r := range rows {
-		out = append(out, Mapping{r.ID, r.ProviderID, r.GroupName, placeOf(r.Role, r.RegistryID)})
+		out = append(out, readMapping(r))
 	}
 	return out, err
 }
 
 // AddMapping adds a mapping, which counts from each person's next login on. It
 // needs every action on the organization, as a provider does. The same mapping
-// again is a Conflict.
+// again is a Conflict; one of a role and a team at once, or of neither, is
+// Invalid.
 func (s *Service) AddMapping(ctx context.Context, m Mapping) (Mapping, error) {
 	if m.Group == "" || !printable(m.Group, 500) {
 		return Mapping{}, errs.New(errs.Invalid, "login.AddMapping", "the group must be 1 to 500 printable characters, exactly as the provider writes it").On("group")
@@ -56,10 +60,10 @@ func (s *Service) AddMapping(ctx context.Context, m Mapping) (Mapping, error) {
 	if err := s.requireAll(ctx); err != nil {
 		return Mapping{}, err
 	}
-	if err := s.checkPlace(ctx, m.Place); err != nil {
+	if err := s.checkMapped(ctx, m); err != nil {
 		return Mapping{}, err
 	}
-	m.ID = uuid.Must(uuid.NewV7())
+	m.ID, m.CreatedAt = uuid.Must(uuid.NewV7()), s.Now()
 	err := s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		if there, err := tx.Ent.IdentityProvider.Query().Where(identityprovider.ID(m.Provider)).Exist(ctx); err != nil || !there {
 			return orNotFound(err, "the identity provider does not exist")
@@ -67,9 +71,12 @@ func (s *Service) AddMapping(ctx context.Context, m Mapping) (Mapping, error) {
 		if n, err := tx.Ent.GroupMapping.Query().Where(groupmapping.ProviderID(m.Provider)).Count(ctx); err != nil || n >= MaxMappings {
 			return orConflict(err, "the provider has %d group mappings, which is the most allowed", n)
 		}
-		c := tx.Ent.GroupMapping.Create().SetID(m.ID).SetProviderID(m.Provider).SetGroupName(m.Group).SetRole(m.Place.Role).SetCreatedAt(s.Now())
+		c := tx.Ent.GroupMapping.Create().SetID(m.ID).SetProviderID(m.Provider).SetGroupName(m.Group).SetRole(m.Place.Role).SetCreatedAt(m.CreatedAt)
 		if m.Place.Registry != uuid.Nil {
 			c.SetRegistryID(m.Place.Registry)
+		}
+		if m.Team != uuid.Nil {
+			c.SetTeamID(m.Team)
 		}
 		if err := c.Exec(ctx); err != nil {
 			return err
@@ -77,7 +84,7 @@ func (s *Service) AddMapping(ctx context.Context, m Mapping) (Mapping, error) {
 		return s.Audit.Record(ctx, tx, audit.Event{Action: "mapping:create", ObjectType: "group-mapping", ObjectID: m.ID.String(), Registry: m.Place.Registry, After: m})
 	})
 	if _, ok := db.IsUnique(err); ok {
-		return Mapping{}, errs.New(errs.Conflict, "login.AddMapping", "the group has this role there already")
+		return Mapping{}, errs.New(errs.Conflict, "login.AddMapping", "the group has this role there, or this team, already")
 	}
 	return m, err
 }
@@ -104,7 +111,8 @@ func (s *Service) checkPlace(ctx context.Context, p access.Place) error {
 }
 
 // RemoveMapping removes a mapping, and at once takes the role from everybody
-// who has it by this mapping alone. It needs what AddMapping needs.
+// who has it by this mapping alone, or the team from everybody whom a group put
+// there. It needs what AddMapping needs.
 func (s *Service) RemoveMapping(ctx context.Context, id uuid.UUID) error {
 	if err := s.requireAll(ctx); err != nil {
 		return err
@@ -120,8 +128,13 @@ func (s *Service) RemoveMapping(ctx context.Context, id uuid.UUID) error {
 		if err := tx.Ent.GroupMapping.DeleteOne(row).Exec(ctx); err != nil {
 			return err
 		}
-		gone := Mapping{row.ID, row.ProviderID, row.GroupName, placeOf(row.Role, row.RegistryID)}
-		if err := s.takeMapped(ctx, tx, gone); err != nil {
+		gone := readMapping(row)
+		if gone.Team != uuid.Nil {
+			err = s.takeTeam(ctx, tx, gone.Team)
+		} else {
+			err = s.takeMapped(ctx, tx, gone)
+		}
+		if err != nil {
 			return err
 		}
 		return s.Audit.Record(ctx, tx, audit.Event{Action: "mapping:delete", ObjectType: "group-mapping", ObjectID: id.String(), Registry: gone.Place.Registry, Before: gone})
@@ -165,8 +178,8 @@ func (s *Service) takeGrant(ctx context.Context, tx *db.Tx, r *ent.MappedGrant) 
 }
 
 // mapGroups makes the roles that a member has by this provider's groups those
-// that its mappings say now. A role that was given by hand stays and is not
-// counted as the provider's.
+// that its mappings say now, and the teams that a group put them into likewise.
+// A role that was given by hand stays and is not counted as the provider's.
 func (s *Service) mapGroups(ctx context.Context, tx *db.Tx, p Provider, member uuid.UUID, groups []string, at time.Time) error {
 	all, err := mappings(ctx, tx, p.ID)
 	if err != nil {
@@ -177,10 +190,18 @@ func (s *Service) mapGroups(ctx context.Context, tx *db.Tx, p Provider, member u
 		in[g] = true
 	}
 	wanted := map[access.Place]bool{}
+	var teams []uuid.UUID
 	for _, m := range all {
-		if in[m.Group] {
+		switch {
+		case !in[m.Group]:
+		case m.Team != uuid.Nil:
+			teams = append(teams, m.Team)
+		default:
 			wanted[m.Place] = true
 		}
+	}
+	if err := s.mapTeams(ctx, tx, member, teams); err != nil {
+		return err
 	}
 	have, err := tx.Ent.MappedGrant.Query().Where(mappedgrant.ProviderID(p.ID), mappedgrant.MemberID(member)).All(ctx)
 	if err != nil {

@@ -67,7 +67,7 @@ func (s *Service) Visit(ctx context.Context, who Claims) (secret string, err err
 	if err != nil {
 		return "", err
 	}
-	return secret, s.keep(ctx, "VISIT", hash, content, VisitTime)
+	return secret, s.keepVisit(ctx, "VISIT", hash, content, uuid.Nil, who)
 }
 
 // Visitor returns whom the platform's provider vouched for; Forbidden when the
@@ -119,6 +119,25 @@ func (s *Service) keep(ctx context.Context, kind string, hash, content []byte, l
 		var fresh bool
 		now := s.Now()
 		err := tx.QueryRow(ctx, `SELECT keep_platform_login($1, $2, $3, $4, $5)`, kind, hash, content, now, now.Add(lasts)).Scan(&fresh)
+		if err == nil && !fresh {
+			err = orUnavailable(nil)
+		}
+		return err
+	})
+}
+
+// keepVisit keeps a visit or a guest for five minutes, with what its provider
+// ends it by.
+func (s *Service) keepVisit(ctx context.Context, kind string, hash, content []byte, provider uuid.UUID, who Claims) error {
+	var by *uuid.UUID
+	if provider != uuid.Nil {
+		by = &provider
+	}
+	return s.DB.InGlobal(ctx, func(ctx context.Context, tx *db.Tx) error {
+		var fresh bool
+		now := s.Now()
+		err := tx.QueryRow(ctx, `SELECT keep_visit($1, $2, $3, $4, $5, $6, $7, $8, $9)`, kind, hash, content, now, now.Add(VisitTime),
+			by, who.Issuer, who.Subject, clip(who.SID, 500)).Scan(&fresh)
 		if err == nil && !fresh {
 			err = orUnavailable(nil)
 		}

@@ -107,56 +107,14 @@ func (s *Service) CreateProvider(ctx context.Context, in ProviderInput) (out Pro
 // UpdateProvider replaces what the input says; the name stays, and a nil client
 // secret stays. It needs what CreateProvider needs. Sessions that it opened end
 // when it is disabled or gets another issuer.
-func (s *Service) UpdateProvider(ctx context.Context, id uuid.UUID, in ProviderInput) (out Provider, err error) {
-	if err := s.requireAll(ctx); err != nil {
-		return Provider{}, err
-	}
-	err = s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
-		before, err := tx.Ent.IdentityProvider.Query().Where(identityprovider.ID(id)).ForUpdate().Only(ctx)
-		if err != nil {
-			return noProvider(err)
-		}
-		in.Name = before.Name
-		if err := in.normalize(s.PlainHTTP); err != nil {
-			return err
-		}
-		if err := s.checkRole(ctx, in.JoinRole); err != nil {
-			return err
-		}
-		u := tx.Ent.IdentityProvider.UpdateOne(before).SetTitle(in.Title).SetIssuer(in.Issuer).SetClientID(in.ClientID).SetScopes(in.Scopes).
-			SetDomains(in.Domains).SetClaims(in.Claims.asMap()).SetJoins(in.Joins).SetJoinRole(in.JoinRole).SetExclusive(in.Exclusive).
-			SetEnabled(in.Enabled).SetUpdatedAt(s.Now())
-		switch {
-		case in.ClientSecret == nil && before.ClientSecret != nil && (before.Issuer != in.Issuer):
-			// The old issuer's secret is nothing to show to another one.
-			return errs.New(errs.Invalid, "login.UpdateProvider", "the issuer changes, so that the client secret must be given anew").On("clientSecret")
-		case in.ClientSecret != nil && *in.ClientSecret == "":
-			u.ClearClientSecret()
-		case in.ClientSecret != nil:
-			content, err := s.sealJSON("client secret", id[:], string(*in.ClientSecret))
-			if err != nil {
-				return err
-			}
-			u.SetClientSecret(content)
-		}
-		row, err := u.Save(ctx)
-		if err != nil {
-			return err
-		}
-		if !in.Enabled || before.Issuer != in.Issuer {
-			if _, err := s.endWhere(ctx, tx, "PROVIDER", session.ProviderID(id)); err != nil {
-				return err
-			}
-		}
-		out = readProvider(row)
-		return s.Audit.Record(ctx, tx, audit.Event{Action: "provider:update", ObjectType: "identity-provider", ObjectID: id.String(), Before: readProvider(before), After: in})
-	})
-	return out, taken(err)
+func (s *Service) UpdateProvider(ctx context.Context, id uuid.UUID, in ProviderInput) (Provider, error) {
+	return s.ChangeProvider(ctx, id, func(now *ProviderInput) { *now = in })
 }
 
 // DeleteProvider removes a provider with its mappings and ends its sessions. It
 // needs what CreateProvider needs. Roles that people have by their groups stay,
-// from now on as if given by hand.
+// from now on as if given by hand; teams until their next login by another
+// provider of the organization's own.
 func (s *Service) DeleteProvider(ctx context.Context, id uuid.UUID) error {
 	if err := s.requireAll(ctx); err != nil {
 		return err
@@ -248,7 +206,7 @@ func (s *Service) toAsk(ctx context.Context, which func(*ent.IdentityProviderQue
 			return noProvider(err)
 		}
 		out = readProvider(row)
-		if row.ClientSecret == nil {
+		if !hasBytes(row.ClientSecret) {
 			return nil
 		}
 		var secret string
@@ -317,10 +275,14 @@ func orConflict(err error, format string, args ...any) error {
 }
 
 func readProvider(r *ent.IdentityProvider) Provider {
-	return Provider{ID: r.ID, Name: r.Name, Title: r.Title, Issuer: r.Issuer, ClientID: r.ClientID, HasSecret: r.ClientSecret != nil,
+	return Provider{ID: r.ID, Name: r.Name, Title: r.Title, Issuer: r.Issuer, ClientID: r.ClientID, HasSecret: hasBytes(r.ClientSecret),
 		Scopes: r.Scopes, Domains: r.Domains, Claims: ClaimNames{r.Claims["email"], r.Claims["name"], r.Claims["groups"]}, Joins: r.Joins,
 		JoinRole: r.JoinRole, Exclusive: r.Exclusive, Enabled: r.Enabled, CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt}
 }
+
+// hasBytes reports whether a column that can be null has a value; a null one is
+// read as no bytes.
+func hasBytes(b *[]byte) bool { return b != nil && len(*b) > 0 }
 
 func (c ClaimNames) asMap() map[string]string {
 	out := map[string]string{}

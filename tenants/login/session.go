@@ -42,6 +42,7 @@ type Session struct {
 	LastUsedAt time.Time // to a few seconds
 	ExpiresAt  time.Time // whatever is done with it
 	EndedAt    *time.Time
+	EndReason  string // "" while it lasts
 }
 
 // over reports whether a session that was last used at a time has ended by
@@ -157,7 +158,7 @@ func noSession() error {
 
 func readSession(r *ent.Session) Session {
 	out := Session{ID: r.ID, MemberID: r.MemberID, Kind: string(r.Kind), Issuer: r.Issuer, IP: r.IP, Agent: r.UserAgent,
-		CreatedAt: r.CreatedAt, LastUsedAt: r.LastUsedAt, ExpiresAt: r.ExpiresAt, EndedAt: r.EndedAt}
+		CreatedAt: r.CreatedAt, LastUsedAt: r.LastUsedAt, ExpiresAt: r.ExpiresAt, EndedAt: r.EndedAt, EndReason: r.EndReason}
 	if r.ProviderID != nil {
 		out.Provider = *r.ProviderID
 	}

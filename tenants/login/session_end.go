@@ -64,7 +64,8 @@ func memberOf(ctx context.Context) (uuid.UUID, error) {
 }
 
 // End ends a session at once, on every node. One's own needs nothing, others'
-// member:manage; without it they are NotFound. Ending again changes nothing.
+// member:manage; without it they are NotFound. A token with limits ends none of
+// its owner's. Ending again changes nothing.
 func (s *Service) End(ctx context.Context, id uuid.UUID) error {
 	return s.DB.InTx(ctx, func(ctx context.Context, tx *db.Tx) error {
 		none := errs.New(errs.NotFound, "login.End", "the session does not exist")
@@ -84,6 +85,9 @@ func (s *Service) End(ctx context.Context, id uuid.UUID) error {
 		}
 		if row.EndedAt != nil {
 			return nil
+		}
+		if err := inPerson(access.Of(ctx), row.MemberID); err != nil {
+			return err
 		}
 		return s.endOne(ctx, tx, row, "ENDED")
 	})
@@ -140,7 +144,7 @@ func (s *Service) Logout(ctx context.Context, secret string) (out LoggedOut, err
 			}
 			out.Provider = readProvider(p)
 		}
-		if row.IDToken != nil {
+		if hasBytes(row.IDToken) {
 			return s.openJSON("id token", row.ID[:], *row.IDToken, &out.IDToken)
 		}
 		return nil

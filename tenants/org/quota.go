@@ -145,14 +145,68 @@ func RoomForRegistry(ctx context.Context, tx *db.Tx) error {
 
 // RoomForStorage refuses, as a Conflict, bytes that the storage quota has no
 // room for, by what was last measured: the quota can be passed by what comes
-// between two measurements. Call it where somebody uploads.
+// between two measurements. Call it before somebody brings in what has no size
+// yet; where the size is known, [TakeStorage] is exact.
 func RoomForStorage(ctx context.Context, tx *db.Tx, bytes int64) error {
 	u, err := usage(ctx, tx)
 	if err == nil && u.Quota.Storage > 0 && u.Storage+bytes > u.Quota.Storage {
-		err = errs.New(errs.Conflict, "org.Quota", "the organization stores %d bytes and its quota is %d; %d more do not fit; delete versions, or ask the operator for more", u.Storage, u.Quota.Storage, bytes)
+		err = full(u.Storage, bytes, u.Quota.Storage)
 	}
 	return err
 }
+
+// Stored is bytes that a row is about to name.
+type Stored struct {
+	SHA256 string
+	Size   int64
+}
+
+// TakeStorage refuses, as a Conflict, files that the storage quota has no room
+// for, and counts them until the next measurement. Bytes that the organization
+// names already cost nothing. Call it in the transaction that writes the rows,
+// before, and under the package's lock.
+func TakeStorage(ctx context.Context, tx *db.Tx, now time.Time, files ...Stored) error {
+	o, err := current(ctx, tx, false)
+	if err != nil || o.Quota.Storage == 0 {
+		return err
+	}
+	if _, err := tx.Exec(ctx, measured+` ON CONFLICT (org_id) DO NOTHING`, o.ID, now); err != nil {
+		return fmt.Errorf("measure storage: %w", err)
+	}
+	digests, sizes := make([]string, len(files)), make([]int64, len(files))
+	for i, f := range files {
+		digests[i], sizes[i] = f.SHA256, f.Size
+	}
+	// The row's lock keeps others from taking the same room meanwhile.
+	var have, more int64
+	if err := tx.QueryRow(ctx, `SELECT storage FROM organization_usage WHERE org_id = $1 FOR UPDATE`, o.ID).Scan(&have); err != nil {
+		return err
+	}
+	err = tx.QueryRow(ctx, `SELECT coalesce(sum(f.size), 0)::bigint FROM (SELECT DISTINCT * FROM unnest($2::text[], $3::bigint[]) AS g (sha256, size)) AS f
+		WHERE NOT EXISTS (SELECT 1 FROM version_files v WHERE v.org_id = $1 AND v.sha256 = f.sha256)
+		  AND NOT EXISTS (SELECT 1 FROM remote_documents d WHERE d.org_id = $1 AND d.sha256 = f.sha256)
+		  AND NOT EXISTS (SELECT 1 FROM staged_versions s WHERE s.org_id = $1 AND s.sha256 = f.sha256 AND s.ended_at IS NULL)`, o.ID, digests, sizes).Scan(&more)
+	if err != nil || more == 0 {
+		return err
+	}
+	if have+more > o.Quota.Storage {
+		return full(have, more, o.Quota.Storage)
+	}
+	_, err = tx.Exec(ctx, `UPDATE organization_usage SET storage = storage + $2 WHERE org_id = $1`, o.ID, more)
+	return err
+}
+
+func full(have, more, most int64) error {
+	return errs.New(errs.Conflict, "org.Quota", "the organization stores %d bytes and its quota is %d; %d more do not fit; delete versions, or ask the operator for more", have, most, more)
+}
+
+// measured makes the row that says what an organization stores ($1) at a time
+// ($2). Staged versions count while they wait.
+const measured = `
+	INSERT INTO organization_usage (org_id, storage, measured_at)
+	SELECT $1, coalesce(sum(b.size), 0), $2 FROM blobs b WHERE b.sha256 IN (
+		SELECT sha256 FROM version_files WHERE org_id = $1 UNION SELECT sha256 FROM remote_documents WHERE org_id = $1
+		UNION SELECT sha256 FROM staged_versions WHERE org_id = $1 AND ended_at IS NULL)`
 
 // Measure counts what the organization stores and keeps the number. When a
 // quota is 80 % used for the first time, or again after less, that is audited
@@ -172,12 +226,7 @@ func (s *Service) measure(ctx context.Context, tx *db.Tx) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = tx.Exec(ctx, `
-		INSERT INTO organization_usage (org_id, storage, measured_at)
-		SELECT $1, coalesce(sum(b.size), 0), $2 FROM blobs b WHERE b.sha256 IN (
-			SELECT sha256 FROM version_files WHERE org_id = $1 UNION SELECT sha256 FROM remote_documents WHERE org_id = $1
-			UNION SELECT sha256 FROM staged_versions WHERE org_id = $1 AND ended_at IS NULL)
-		ON CONFLICT (org_id) DO UPDATE SET storage = excluded.storage, measured_at = excluded.measured_at`, id, s.now())
+	_, err = tx.Exec(ctx, measured+` ON CONFLICT (org_id) DO UPDATE SET storage = excluded.storage, measured_at = excluded.measured_at`, id, s.now())
 	if err != nil {
 		return nil, fmt.Errorf("measure storage: %w", err)
 	}

@@ -255,3 +255,43 @@ func TestT1_DeletedOrganizationsComeBackOrAreErased(t *testing.T) {
 		t.Errorf("globex has %d events of its making", n)
 	}
 }
+
+// TestT5_TakeStorage: room is taken by exact size and by one at a time; what the
+// organization names already is free, and another organization has its own room.
+func TestT5_TakeStorage(t *testing.T) {
+	b := newBench(t)
+	ours, theirs := b.create("acme"), b.create("globex")
+	b.store(ours, "there", 600)
+	there := sha256.Sum256([]byte("there"))
+	take := func(ctx context.Context, files ...org.Stored) error {
+		return b.db.InTx(ctx, func(ctx context.Context, tx *db.Tx) error { return org.TakeStorage(ctx, tx, noon, files...) })
+	}
+	b.ok(take(ours, org.Stored{SHA256: "large", Size: 1 << 40})) // no quota
+	_, err := b.svc.SetQuota(ours, org.Quota{Storage: 1000})
+	b.ok(err)
+	b.ok(take(ours, org.Stored{SHA256: hex.EncodeToString(there[:]), Size: 600}))
+	err = take(ours, org.Stored{SHA256: "a", Size: 401})
+	b.is(err, errs.Conflict)
+	if want := "stores 600 bytes and its quota is 1000; 401 more do not fit"; !strings.Contains(errs.Public(err), want) {
+		t.Errorf("it says %q, want %q", errs.Public(err), want)
+	}
+	failed := make(chan error, 8)
+	for i := range cap(failed) {
+		go func() { failed <- take(ours, org.Stored{SHA256: fmt.Sprint("new ", i), Size: 100}) }()
+	}
+	taken := 0
+	for range cap(failed) {
+		if err := <-failed; err == nil {
+			taken++
+		} else {
+			b.is(err, errs.Conflict)
+		}
+	}
+	if taken != 4 {
+		t.Errorf("%d of 8 took 100 of the 400 bytes that were free", taken)
+	}
+	b.ok(take(theirs, org.Stored{SHA256: "a", Size: 1 << 40}))
+	_, err = b.svc.Measure(ours)
+	b.ok(err)
+	b.ok(take(ours, org.Stored{SHA256: "a", Size: 400})) // measuring counts what is there
+}

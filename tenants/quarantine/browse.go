@@ -3,6 +3,7 @@ package quarantine
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -29,6 +30,8 @@ type Query struct {
 	Open    *bool      // in force, or not; nil = both. An inherited hold is in force while its root is (C4)
 	Cause   hold.Cause // "" = all
 	Package string     // exact, normalized; "" = all
+	Version string     // exact: holds that name it, not ranges that contain it; "" = all
+	Search  string     // text in the package's name, in any case; "" = all
 	After   *After     // nil = from the start
 	Desc    bool       // the newest first
 	Limit   int
@@ -40,9 +43,9 @@ const inForce = `(h.released_at IS NULL AND (h.root_id IS NULL OR r.released_at 
 // where returns the condition on hold h with root r, and the arguments that it
 // names from $1 on.
 func (q Query) where() (string, []any) {
-	args := []any{q.Reach.All, nonNil(q.Reach.Registries), q.Open, string(q.Cause), q.Package}
+	args := []any{q.Reach.All, nonNil(q.Reach.Registries), q.Open, string(q.Cause), q.Package, q.Version, strings.ToLower(q.Search)}
 	return `($1 OR h.registry_id = ANY ($2)) AND ($3::boolean IS NULL OR ` + inForce + ` = $3)
-		AND ($4 = '' OR h.cause = $4) AND ($5 = '' OR h.name = $5)`, args
+		AND ($4 = '' OR h.cause = $4) AND ($5 = '' OR h.name = $5) AND ($6 = '' OR h.version = $6) AND ($7 = '' OR position($7 in lower(h.name)) > 0)`, args
 }
 
 // pageBehind adds the condition, the order and the limit of a page, before the
@@ -115,9 +118,9 @@ func CountEach(ctx context.Context, tx *db.Tx, registries []uuid.UUID, q Query) 
 }
 
 // InheritedEach returns, by root, a page of the holds that it caused within the
-// reach, in the order in which they were written.
-func InheritedEach(ctx context.Context, tx *db.Tx, roots []uuid.UUID, reach access.Reach, after *After, limit int) (map[uuid.UUID][]*ent.Hold, error) {
-	rest, args := pageBehind("opened_at", after, false, limit, []any{reach.All, nonNil(reach.Registries), roots})
+// reach, the oldest first unless asked otherwise.
+func InheritedEach(ctx context.Context, tx *db.Tx, roots []uuid.UUID, reach access.Reach, after *After, desc bool, limit int) (map[uuid.UUID][]*ent.Hold, error) {
+	rest, args := pageBehind("opened_at", after, desc, limit, []any{reach.All, nonNil(reach.Registries), roots})
 	ids, err := collect(ctx, tx, `SELECT p.id FROM unnest($3::uuid[]) g (id) CROSS JOIN LATERAL (
 		SELECT h.id FROM holds h WHERE h.root_id = g.id AND ($1 OR h.registry_id = ANY ($2))`+rest+`) p`, args...)
 	if err != nil {

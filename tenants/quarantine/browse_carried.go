@@ -10,6 +10,7 @@ import (
 	"sluice.dev/sluice/ent/db"
 	"sluice.dev/sluice/ent/tombstone"
 	"sluice.dev/sluice/tenants/access"
+	"sluice.dev/sluice/tenants/coord"
 )
 
 // CascadesByIDs returns cascades. Those that do not exist are not in the answer.
@@ -43,24 +44,29 @@ func CascadesOfTombstones(ctx context.Context, tx *db.Tx, tombstones []uuid.UUID
 	return out, err
 }
 
-// TombstoneQuery selects tombstones for a list, the newest first. Its zero
-// value selects none.
+// TombstoneQuery selects tombstones for a list, the newest first unless asked
+// otherwise. Its zero value selects none.
 type TombstoneQuery struct {
-	Reach access.Reach
-	Open  *bool // in force, or lifted; nil = both
-	After *After
-	Limit int
+	Reach     access.Reach
+	Open      *bool // in force, or lifted; nil = both
+	Ecosystem coord.Ecosystem
+	Package   string // exact, normalized; "" = all
+	Version   string // exact; "" = all
+	After     *After
+	Asc       bool // the oldest first
+	Limit     int
 }
 
 func (q TombstoneQuery) where() (string, []any) {
-	return `($1 OR h.registry_id = ANY ($2)) AND ($3::boolean IS NULL OR (h.lifted_at IS NULL) = $3)`,
-		[]any{q.Reach.All, nonNil(q.Reach.Registries), q.Open}
+	return `($1 OR h.registry_id = ANY ($2)) AND ($3::boolean IS NULL OR (h.lifted_at IS NULL) = $3) AND ($4 = '' OR h.ecosystem = $4)
+		AND ($5 = '' OR h.name = $5) AND ($6 = '' OR h.version = $6)`,
+		[]any{q.Reach.All, nonNil(q.Reach.Registries), q.Open, string(q.Ecosystem), q.Package, q.Version}
 }
 
 // BrowseTombstones returns a page of tombstones.
 func BrowseTombstones(ctx context.Context, tx *db.Tx, q TombstoneQuery) ([]*ent.Tombstone, error) {
 	where, args := q.where()
-	rest, args := pageBehind("created_at", q.After, true, q.Limit, args)
+	rest, args := pageBehind("created_at", q.After, !q.Asc, q.Limit, args)
 	ids, err := collect(ctx, tx, `SELECT h.id FROM tombstones h WHERE `+where+rest, args...)
 	if err != nil || len(ids) == 0 {
 		return nil, err

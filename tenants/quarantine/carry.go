@@ -44,7 +44,7 @@ const audited = `INSERT INTO audit_events (id, org_id, at, actor_kind, actor_nam
 
 // inheritPage writes the inherited holds of one page.
 func (s *Service) inheritPage(ctx context.Context, tx *db.Tx, c *ent.Cascade, p page) error {
-	_, err := tx.Exec(ctx, `WITH acted AS (
+	err := tellHolds(ctx, tx, `WITH acted AS (
 		INSERT INTO holds (id, org_id, registry_id, ecosystem, name, version, cause, root_id, reason, opened_by, opened_at)
 		SELECT gen_random_uuid(), h.org_id, h.registry_id, r.ecosystem, r.name, h.version, 'INHERITED', r.id, r.reason, 'cascade', $6
 		FROM holds r JOIN package_names n ON n.org_id = r.org_id AND n.ecosystem = r.ecosystem AND n.name = r.name
@@ -53,7 +53,7 @@ func (s *Service) inheritPage(ctx context.Context, tx *db.Tx, c *ent.Cascade, p 
 		WHERE r.id = $1 AND (v.origin = 'EXTERNAL' OR v.digest = ANY ($4))
 		ORDER BY h.registry_id, h.version
 		ON CONFLICT DO NOTHING RETURNING id, registry_id, reason)
-		`+audited+`$6, 'SYSTEM', 'cascade', 'version:quarantine', 'hold', id::text, registry_id, $5 FROM acted`,
+		`+audited+`$6, 'SYSTEM', 'cascade', 'version:quarantine', 'hold', id::text, registry_id, $5 FROM acted RETURNING object_id`,
 		*c.HoldID, p.registries, p.versions, p.digests, "inherited from the hold "+c.HoldID.String(), s.Now())
 	if err != nil {
 		return fmt.Errorf("inherit holds: %w", err)
@@ -91,11 +91,11 @@ func (s *Service) closePatches(ctx context.Context, tx *db.Tx, root uuid.UUID) e
 // releasePage closes inherited holds whose root is released. They were not in
 // force any more; this writes it down.
 func (s *Service) releasePage(ctx context.Context, tx *db.Tx, root uuid.UUID, registries []uuid.UUID) error {
-	_, err := tx.Exec(ctx, `WITH acted AS (
+	err := tellHolds(ctx, tx, `WITH acted AS (
 		UPDATE holds h SET released_at = r.released_at, released_by = 'cascade', release_reason = r.release_reason
 		FROM holds r WHERE r.id = $1 AND r.released_at IS NOT NULL AND h.root_id = r.id AND h.registry_id = ANY ($2) AND h.released_at IS NULL
 		RETURNING h.id, h.registry_id)
-		`+audited+`$3, 'SYSTEM', 'cascade', 'version:release', 'hold', id::text, registry_id, 'the root hold was released' FROM acted`,
+		`+audited+`$3, 'SYSTEM', 'cascade', 'version:release', 'hold', id::text, registry_id, 'the root hold was released' FROM acted RETURNING object_id`,
 		root, registries, s.Now())
 	if err != nil {
 		return fmt.Errorf("release inherited holds: %w", err)

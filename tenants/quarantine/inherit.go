@@ -82,7 +82,7 @@ func (s *Service) inheritInto(ctx context.Context, tx *db.Tx, pkg *coord.Package
 	for i, c := range covering {
 		roots[i], holders[i], versions[i] = c.root, c.registry, c.version
 	}
-	_, err = tx.Exec(ctx, `WITH root AS (
+	err = tellHolds(ctx, tx, `WITH root AS (
 			SELECT * FROM holds WHERE id = ANY ($1) AND released_at IS NULL ORDER BY id FOR SHARE),
 		acted AS (
 			INSERT INTO holds (id, org_id, registry_id, ecosystem, name, version, cause, root_id, reason, opened_by, opened_at)
@@ -90,7 +90,7 @@ func (s *Service) inheritInto(ctx context.Context, tx *db.Tx, pkg *coord.Package
 			FROM unnest($1::uuid[], $2::uuid[], $3::text[]) c (root, registry, version) JOIN root r ON r.id = c.root
 			ORDER BY r.id, c.registry, c.version
 			ON CONFLICT DO NOTHING RETURNING id, registry_id, root_id)
-		`+audited+`$4, 'SYSTEM', 'cascade', 'version:quarantine', 'hold', id::text, registry_id, 'inherited from the hold ' || root_id FROM acted`,
+		`+audited+`$4, 'SYSTEM', 'cascade', 'version:quarantine', 'hold', id::text, registry_id, 'inherited from the hold ' || root_id FROM acted RETURNING object_id`,
 		roots, holders, versions, s.Now())
 	if err != nil {
 		return fmt.Errorf("inherit holds: %w", err)

@@ -6,6 +6,7 @@ package quarantine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -199,7 +200,7 @@ func (s *Service) open(ctx context.Context, tx *db.Tx, o opening) (h *ent.Hold, 
 	if err != nil {
 		return nil, false, err
 	}
-	if err := catalog.Changed(ctx, tx, o.pkg); err != nil {
+	if err := errors.Join(catalog.Changed(ctx, tx, o.pkg), told(ctx, tx, h.ID.String())); err != nil {
 		return nil, false, err
 	}
 	if o.registry.Kind == entregistry.KindFIREWALL { // a hold in a package registry does not cascade (C8)
@@ -274,7 +275,7 @@ func (s *Service) release(ctx context.Context, tx *db.Tx, h *ent.Hold, reason st
 	if err := s.acknowledge(ctx, tx, h); err != nil {
 		return nil, err
 	}
-	if err := catalog.Changed(ctx, tx, coord.Package{Ecosystem: h.Ecosystem, Name: h.Name}); err != nil {
+	if err := errors.Join(catalog.Changed(ctx, tx, coord.Package{Ecosystem: h.Ecosystem, Name: h.Name}), told(ctx, tx, h.ID.String())); err != nil {
 		return nil, err
 	}
 	if h.Edges.Registry != nil && h.Edges.Registry.Kind == entregistry.KindFIREWALL {

@@ -122,10 +122,14 @@ func ByIDs(ctx context.Context, tx *db.Tx, ids []uuid.UUID) (map[uuid.UUID]*ent.
 	return out, err
 }
 
-// RemoteQuery selects remotes for a list, in the order of creation.
+// RemoteQuery selects remotes for a list, in the order of creation unless asked
+// otherwise.
 type RemoteQuery struct {
 	Ecosystem coord.Ecosystem // "" = all
 	Search    string          // text in the name, in any case; "" = all
+	Internal  *bool           // nil = both
+	ByName    bool            // order by name, else by creation
+	Desc      bool            // the last first
 	After     *After
 	Limit     int
 }
@@ -137,16 +141,30 @@ func (q RemoteQuery) where() (out []predicate.Remote) {
 	if q.Search != "" {
 		out = append(out, entremote.NameContainsFold(q.Search))
 	}
+	if q.Internal != nil {
+		out = append(out, entremote.Internal(*q.Internal))
+	}
 	return out
 }
 
 // BrowseRemotes returns a page of remotes.
 func BrowseRemotes(ctx context.Context, tx *db.Tx, q RemoteQuery) ([]*ent.Remote, error) {
 	rows := tx.Ent.Remote.Query().Where(q.where()...).Limit(q.Limit)
-	if q.After != nil {
-		rows.Where(behind(entremote.FieldCreatedAt, false, q.After.At, q.After.ID))
+	field, order := entremote.FieldCreatedAt, ent.Asc
+	if q.ByName {
+		field = entremote.FieldName
 	}
-	return rows.Order(ent.Asc(entremote.FieldCreatedAt, entremote.FieldID)).All(ctx)
+	if q.Desc {
+		order = ent.Desc
+	}
+	if q.After != nil {
+		after := any(q.After.At)
+		if q.ByName {
+			after = q.After.Name
+		}
+		rows.Where(behind(field, q.Desc, after, q.After.ID))
+	}
+	return rows.Order(order(field, entremote.FieldID)).All(ctx)
 }
 
 // CountRemotes returns how many remotes the query selects over all pages.

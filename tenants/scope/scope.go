@@ -44,6 +44,9 @@ const (
 	ActorMember ActorKind = "MEMBER" // a person, by session or personal token
 	ActorToken  ActorKind = "TOKEN"  // a service token
 	ActorSystem ActorKind = "SYSTEM" // a job, a command on the server, a policy
+	// ActorOperator is a person who operates the platform, and is nobody inside
+	// an organization.
+	ActorOperator ActorKind = "OPERATOR"
 )
 
 // Actor is who does something, as an audit event names them.
@@ -53,6 +56,7 @@ type Actor struct {
 	TokenID uuid.UUID // the token used, also when a member acts through it; nil without one
 	Name    string    // e-mail, token name, or the name of the job
 	IP      string    // remote address without port; empty for SYSTEM
+	Reason  string    // why, as they said it; audit events without a reason of their own have it
 }
 
 // System returns the actor of a job or command with that name.

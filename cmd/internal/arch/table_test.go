@@ -31,7 +31,7 @@ var outside = []string{"net/http", "github.com/99designs/gqlgen/...", "github.co
 // services in the order in which they stand on one another: each may import
 // those before it.
 var services = []string{
-	"tenants/audit/...", "tenants/org/...", "tenants/access/...", "tenants/registry/...", "tenants/login/...", "tenants/catalog/...",
+	"tenants/audit/...", "tenants/org/...", "tenants/platform/...", "tenants/access/...", "tenants/registry/...", "tenants/login/...", "tenants/catalog/...",
 	"tenants/advisory/...", "tenants/quarantine/...", "tenants/finding/...", "tenants/gate/...", "tenants/intake/...",
 }
 
@@ -99,10 +99,21 @@ func table() []row {
 			why:   "asks identity providers through the guarded client (F6); who somebody is here, login decides",
 		},
 		{
+			packages: []string{"protocol/workload/..."}, may: []string{"protocol", "protocol/idtoken", "tenants/access", "tenants/errs"},
+			never: []string{"entgo.io/...", "github.com/jackc/...", "database/sql"},
+			why:   "takes identity tokens of jobs; which of them are trusted, and for what, is behind the services",
+		},
+		{
 			packages: []string{"protocol/pages/..."},
-			may:      join([]string{"protocol", "protocol/oidc/...", "tenants/login", "tenants/access"}, leaves),
+			may:      join([]string{"protocol", "protocol/oidc/...", "tenants/login", "tenants/access", "tenants/org"}, leaves),
 			never:    []string{"entgo.io/...", "github.com/jackc/..."},
-			why:      "pages for people who log in: cookies and forms; what they may do is the services' answer",
+			why:      "pages for people who log in, join, or make an organization: cookies and forms; what they may do is the services' answer",
+		},
+		{
+			packages: []string{"protocol/operator/..."},
+			may:      join([]string{"protocol", "tenants/audit", "tenants/org", "tenants/platform", "tenants/access", "tenants/login", "tenants/advisory"}, leaves),
+			never:    []string{"entgo.io/...", "github.com/jackc/..."},
+			why:      "pages for those who operate the platform: forms and tables; who they are, package login says, and what lies across organizations, package platform",
 		},
 		{
 			packages: []string{"protocol"},
@@ -120,6 +131,10 @@ func table() []row {
 			why:      "built files and the handler that serves them",
 		},
 		{
+			packages: []string{"cmd/internal/apiclient/..."},
+			why:      "knows of the server what any integrator does: the schema",
+		},
+		{
 			packages: []string{"cmd/..."}, may: []string{"..."},
 			why: "the wiring: it may import everything, and nothing imports it",
 		},
@@ -129,7 +144,7 @@ func table() []row {
 			packages: []string{s},
 			may:      join([]string{"ent", "ent/...", "tenants/blob/...", "jobs/spec/..."}, leaves, pureRules, services[:i+1]),
 			never:    outside,
-			why:      "services stand on the ones below them, audit < org < access < registry < login < catalog < advisory < quarantine < finding < gate < intake, and know neither HTTP nor GraphQL nor workers",
+			why:      "services stand on the ones below them, audit < org < platform < access < registry < login < catalog < advisory < quarantine < finding < gate < intake, and know neither HTTP nor GraphQL nor workers",
 		})
 	}
 	for _, eco := range []string{"npm", "pypi", "maven", "nuget"} {
