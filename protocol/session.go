@@ -30,7 +30,7 @@ func (s *Server) subject(r *http.Request, p Place) (access.Subject, error) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return access.Anonymous(), errs.New(errs.Forbidden, "protocol.Server", "the request came from a page of another site")
 	}
-	if navigates(r) {
+	if Navigates(r) {
 		return who, nil
 	}
 	return access.Anonymous(), nil
@@ -67,8 +67,8 @@ func originOf(p Place) string {
 	return p.Base
 }
 
-// navigates reports whether a person goes to the address with a window of their
+// Navigates reports whether a person goes to the address with a window of their
 // own: no image, frame or script of another page.
-func navigates(r *http.Request) bool {
+func Navigates(r *http.Request) bool {
 	return r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
 }

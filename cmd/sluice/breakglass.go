@@ -55,9 +55,9 @@ func (c *breakGlassCmd) Run(ctx context.Context) error {
 // complete takes what is missing from a running `sluice dev`.
 func (c *breakGlassCmd) complete() error {
 	if c.DatabaseURL == "" {
-		state, err := readDevState(devDir(c.Data))
+		state, err := devInstead(c.Data)
 		if err != nil {
-			return fmt.Errorf("--database-url is missing, and no 'sluice dev' has its data here: %w", err)
+			return err
 		}
 		c.DatabaseURL = secret(state.DatabaseURL)
 		if c.At == "" {

@@ -63,6 +63,16 @@ func readDevState(dir string) (devState, error) {
 	return s, nil
 }
 
+// devInstead is the state of the `sluice dev` that has its data in the folder,
+// for commands that were given no database.
+func devInstead(data string) (devState, error) {
+	state, err := readDevState(devDir(data))
+	if err != nil {
+		return state, fmt.Errorf("--database-url is missing, and no 'sluice dev' has its data here: %w", err)
+	}
+	return state, nil
+}
+
 // write replaces the file in one step: a crash leaves the old one or the new.
 func (s devState) write(dir string) error {
 	b, err := json.MarshalIndent(s, "", "  ")

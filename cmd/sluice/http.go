@@ -45,12 +45,13 @@ func (n *node) handler() (http.Handler, error) {
 	s.Handle("/-/login/", &protocol.LoginPage{Logins: n.clientLogins, Visitor: protocol.TokenVisitor{Access: n.access}, People: people, Access: n.access, Registries: registries,
 		Attempts: attempts})
 	s.HandleOpen(npm.ExchangePrefix, packages.ExchangeAtRoot())
-	s.HandleOpen(workload.Path, n.workloads(s.HomeOf))
+	workloads := n.workloads(s.HomeOf)
+	s.HandleOpen(workload.Path, workloads)
 	s.Handle("/graphql/explorer", frontend.Explorer())
 	s.Handle("/graphql/explorer/", frontend.Explorer())
 	s.Handle("/explorer", redirectTo("/graphql"+frontend.ExplorerPath))
 	api, err := graph.NewHandler(graph.Deps{DB: n.db, Access: n.access, Orgs: n.orgs, Registries: n.registries, Quarantine: n.quarantine, Intake: n.intake,
-		Gate: n.gate, Advisories: n.advisories, Bind: n.logins.Bind, Workloads: n.workloads(s.HomeOf), RegistryURL: registryURL,
+		Gate: n.gate, Advisories: n.advisories, Bind: n.logins.Bind, Workloads: workloads, RegistryURL: registryURL,
 		Logins: n.logins, TestProvider: n.vouchers.Test, LoginAddresses: loginAddresses(people),
 		Hosts: n.hosts(), Now: n.now, PersistedOnly: n.flags.PersistedOnly,
 		Uploads:   map[coord.Ecosystem]graph.Uploads{coord.NPM: packages},

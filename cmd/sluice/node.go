@@ -186,7 +186,7 @@ func (n *node) wireLogins(log *audit.Log, seal *registry.Sealer, client *upstrea
 // feed is trusted.
 func (n *node) start(ctx context.Context) error {
 	n.running.Go(func() { n.db.Feed.Run(n.life) })
-	n.running.Go(func() { n.flush(n.life) })
+	n.running.Go(func() { every(n.life, time.Second, func() { n.flushOnce(n.life) }) })
 	n.running.Go(func() { n.seal(n.life) })
 	if err := n.db.Feed.Wait(ctx); err != nil {
 		return err
@@ -199,31 +199,24 @@ func (n *node) start(ctx context.Context) error {
 // node is at it.
 func (n *node) seal(ctx context.Context) {
 	chain := audit.NewSealer(n.db, n.now)
-	t := time.NewTicker(time.Second)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-		}
+	every(ctx, time.Second, func() {
 		if _, err := chain.Seal(ctx); err != nil && ctx.Err() == nil {
 			slog.WarnContext(ctx, "audit events could not be sealed; they wait and are tried again", "error", err)
 		}
-	}
+	})
 }
 
-// flush writes batched counters every second.
-func (n *node) flush(ctx context.Context) {
-	t := time.NewTicker(time.Second)
+// every calls fn again and again, the first time after the pause, until ctx ends.
+func every(ctx context.Context, pause time.Duration, fn func()) {
+	t := time.NewTicker(pause)
 	defer t.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
+			fn()
 		}
-		n.flushOnce(ctx)
 	}
 }
 

@@ -51,9 +51,9 @@ type importCmd struct {
 func (c *importCmd) Run(ctx context.Context) error {
 	url := string(c.DatabaseURL)
 	if url == "" {
-		state, err := readDevState(devDir(c.Data))
+		state, err := devInstead(c.Data)
 		if err != nil {
-			return fmt.Errorf("--database-url is missing, and no 'sluice dev' has its data here: %w", err)
+			return err
 		}
 		url = state.DatabaseURL
 	}

@@ -36,9 +36,9 @@ type operator struct {
 func (f operatorFlags) operate(ctx context.Context, command string, fn func(context.Context, *operator) error) error {
 	url := string(f.DatabaseURL)
 	if url == "" {
-		state, err := readDevState(devDir(f.Data))
+		state, err := devInstead(f.Data)
 		if err != nil {
-			return fmt.Errorf("--database-url is missing, and no 'sluice dev' has its data here: %w", err)
+			return err
 		}
 		url = state.DatabaseURL
 	}

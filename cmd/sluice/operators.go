@@ -114,18 +114,13 @@ type beat struct {
 
 // beats says every five seconds that the node runs.
 func (n *node) beats(ctx context.Context) {
-	t := time.NewTicker(platform.BeatEvery)
-	defer t.Stop()
-	for {
+	say := func() {
 		if err := n.beatOnce(ctx); err != nil && ctx.Err() == nil {
 			slog.WarnContext(ctx, "the node could not say that it runs; it tries again", "error", err)
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-		}
 	}
+	say()
+	every(ctx, platform.BeatEvery, say)
 }
 
 func (n *node) beatOnce(ctx context.Context) error {

@@ -121,17 +121,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	place, _ := protocol.PlaceOf(r.Context())
-	if !protocol.SameOrigin(r, place) && (r.Method != http.MethodGet || !navigates(r)) {
+	if !protocol.SameOrigin(r, place) && (r.Method != http.MethodGet || !protocol.Navigates(r)) {
 		http.NotFound(w, r)
 		return
 	}
 	v := visit{session, form, place.IP}
 	h.mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), visitKey{}, v)))
-}
-
-// navigates reports whether a person follows a link with a window of their own.
-func navigates(r *http.Request) bool {
-	return r.Header.Get("Sec-Fetch-Mode") == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
 }
 
 // maxForm bounds a form, in bytes.
